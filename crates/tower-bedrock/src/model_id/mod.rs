@@ -1,0 +1,459 @@
+//! Model ids in all the forms that Bedrock accepts.
+
+mod arn;
+mod facts;
+#[cfg(test)]
+mod tests;
+
+use std::{fmt, str::FromStr, sync::Arc};
+
+use arn::Arn;
+
+/// The longest model id that the service accepts, in bytes (BEDROCK.md §1.3, service model).
+const MAX_LENGTH: usize = 2048;
+
+/// A model id, parsed once and cheap to clone.
+///
+/// Accepts what Bedrock accepts: a foundation model id (`amazon.nova-lite-v1:0`), an inference
+/// profile id with a geographic or global prefix (`us.amazon.nova-lite-v1:0`), a bare name, and the
+/// ARNs of foundation models, inference profiles, provisioned, custom and imported models, prompt
+/// routers, prompts and SageMaker endpoints.
+///
+/// # Example
+///
+/// ```
+/// use tower_bedrock::{ModelId, QuotaPath, Residency};
+///
+/// let model: ModelId = "eu.anthropic.claude-sonnet-4-5-20250929-v1:0".parse()?;
+/// assert_eq!(model.base_model(), Some("anthropic.claude-sonnet-4-5-20250929-v1:0"));
+/// assert_eq!(model.quota_path(), QuotaPath::Geo);
+/// assert_eq!(model.residency(), Some(Residency::Geo));
+/// # Ok::<(), tower_bedrock::InvalidModelId>(())
+/// ```
+#[derive(Clone)]
+pub struct ModelId(Arc<Parsed>);
+
+struct Parsed {
+    id: Box<str>,
+    kind: ModelIdKind,
+    prefix: Option<ProfilePrefix>,
+    /// Where the base model starts and ends in `id`.
+    base: Option<(usize, usize)>,
+    arn: Option<Arn>,
+}
+
+/// What kind of thing a [`ModelId`] names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ModelIdKind {
+    /// A foundation model, called in the region itself.
+    FoundationModel,
+    /// A system-defined cross-region inference profile, geographic or global.
+    InferenceProfile,
+    /// A profile that the account made. What stands behind it is not in the id.
+    ApplicationInferenceProfile,
+    /// Provisioned throughput.
+    ProvisionedModel,
+    /// A customised model.
+    CustomModel,
+    /// A customised model deployed on demand.
+    CustomModelDeployment,
+    /// An imported model.
+    ImportedModel,
+    /// A prompt router, default or the account's own.
+    PromptRouter,
+    /// A managed prompt.
+    Prompt,
+    /// A marketplace model on a SageMaker endpoint.
+    SageMakerEndpoint,
+    /// A name without a vendor.
+    BareName,
+}
+
+/// The prefix of an inference profile id (BEDROCK.md §4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ProfilePrefix {
+    /// `us.`
+    Us,
+    /// `eu.`
+    Eu,
+    /// `apac.`
+    Apac,
+    /// `jp.`
+    Jp,
+    /// `au.`
+    Au,
+    /// `ca.`
+    Ca,
+    /// `in.`
+    In,
+    /// `us-gov.`
+    UsGov,
+    /// `global.`
+    Global,
+}
+
+impl ProfilePrefix {
+    const ALL: [Self; 9] = [
+        Self::Us,
+        Self::Eu,
+        Self::Apac,
+        Self::Jp,
+        Self::Au,
+        Self::Ca,
+        Self::In,
+        Self::UsGov,
+        Self::Global,
+    ];
+
+    /// The prefix as it stands in an id, without its dot.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Us => "us",
+            Self::Eu => "eu",
+            Self::Apac => "apac",
+            Self::Jp => "jp",
+            Self::Au => "au",
+            Self::Ca => "ca",
+            Self::In => "in",
+            Self::UsGov => "us-gov",
+            Self::Global => "global",
+        }
+    }
+
+    /// How widely data may be processed under this prefix.
+    #[must_use]
+    pub const fn residency(self) -> Residency {
+        match self {
+            Self::Jp | Self::Au | Self::Ca | Self::In => Residency::Country,
+            Self::Us | Self::Eu | Self::Apac | Self::UsGov => Residency::Geo,
+            Self::Global => Residency::Global,
+        }
+    }
+}
+
+/// How widely a call's data may be processed, from narrow to wide (BEDROCK.md §4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Residency {
+    /// In the called region.
+    InRegion,
+    /// In the regions of one country.
+    Country,
+    /// In the regions of one geography.
+    Geo,
+    /// In any commercial region.
+    Global,
+}
+
+/// The path a call takes to its capacity; each has quotas of its own (BEDROCK.md §3.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum QuotaPath {
+    /// On demand, in the called region.
+    InRegion,
+    /// On demand, through a geographic profile. All geographic prefixes share one quota.
+    Geo,
+    /// On demand, through the global profile.
+    Global,
+    /// Capacity of the account's own (provisioned, custom, imported, SageMaker), outside the
+    /// on-demand quotas.
+    Provisioned,
+    /// The id does not tell (application profiles, routers, prompts, bare names): counted by the id
+    /// itself until it is resolved.
+    Unresolved,
+}
+
+impl QuotaPath {
+    /// The path in lower case, as it stands in labels.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::InRegion => "in-region",
+            Self::Geo => "geo",
+            Self::Global => "global",
+            Self::Provisioned => "provisioned",
+            Self::Unresolved => "unresolved",
+        }
+    }
+}
+
+impl fmt::Display for QuotaPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// A text that cannot be a model id.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum InvalidModelId {
+    /// The id is empty.
+    Empty,
+    /// The id is longer than the 2048 bytes that the service accepts.
+    TooLong {
+        /// Its length in bytes.
+        length: usize,
+    },
+    /// The id has a character that no model id has.
+    Character {
+        /// The character.
+        character: char,
+        /// Where it stands, in bytes from the start.
+        position: usize,
+    },
+    /// The id starts with `arn:` but is not the ARN of something that can be called.
+    Arn {
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+}
+
+impl fmt::Display for InvalidModelId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Empty => f.write_str("the model id is empty"),
+            Self::TooLong { length } => write!(
+                f,
+                "the model id is {length} bytes long, the service accepts {MAX_LENGTH}"
+            ),
+            Self::Character {
+                character,
+                position,
+            } => write!(
+                f,
+                "the model id has {character:?} at byte {position}; ids are made of letters, \
+                 digits and `.`, `-`, `_`, `:`, `/`"
+            ),
+            Self::Arn { reason } => write!(f, "the model ARN cannot be called: {reason}"),
+        }
+    }
+}
+
+impl std::error::Error for InvalidModelId {}
+
+// === impl ModelId ===
+
+impl ModelId {
+    /// Parses a model id.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidModelId`] when no Bedrock would accept the text. An id that is well formed but names
+    /// nothing is for the service to refuse.
+    pub fn new(id: impl Into<Box<str>>) -> Result<Self, InvalidModelId> {
+        let id = id.into();
+        check_characters(&id)?;
+        let mut parsed = if id.starts_with("arn:") {
+            let arn = Arn::parse(&id)?;
+            let mut parsed = Parsed::plain(&id[arn.resource_start..], arn.kind);
+            parsed.shift(arn.resource_start);
+            parsed.arn = Some(arn);
+            parsed
+        } else {
+            Parsed::plain(&id, ModelIdKind::FoundationModel)
+        };
+        parsed.id = id;
+        Ok(Self(Arc::new(parsed)))
+    }
+
+    /// The id as it was given.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0.id
+    }
+
+    /// What kind of thing the id names.
+    #[must_use]
+    pub fn kind(&self) -> ModelIdKind {
+        self.0.kind
+    }
+
+    /// The foundation model behind the id, without prefix or ARN; `None` when the id does not tell.
+    #[must_use]
+    pub fn base_model(&self) -> Option<&str> {
+        self.0.base.map(|(start, end)| &self.0.id[start..end])
+    }
+
+    /// The prefix of an inference profile; `None` for everything else.
+    #[must_use]
+    pub fn prefix(&self) -> Option<ProfilePrefix> {
+        self.0.prefix
+    }
+
+    /// The region that an ARN names; `None` for everything that is not an ARN.
+    #[must_use]
+    pub fn region(&self) -> Option<&str> {
+        self.0.arn.as_ref()?.region(&self.0.id)
+    }
+
+    /// The account that an ARN names; `None` for foundation models and everything that is not an
+    /// ARN.
+    #[must_use]
+    pub fn account(&self) -> Option<&str> {
+        self.0.arn.as_ref()?.account(&self.0.id)
+    }
+
+    /// How widely a call's data may be processed; `None` when the id does not tell.
+    #[must_use]
+    pub fn residency(&self) -> Option<Residency> {
+        match self.0.kind {
+            ModelIdKind::InferenceProfile => self.0.prefix.map(ProfilePrefix::residency),
+            ModelIdKind::ApplicationInferenceProfile
+            | ModelIdKind::PromptRouter
+            | ModelIdKind::Prompt
+            | ModelIdKind::BareName => None,
+            _ => Some(Residency::InRegion),
+        }
+    }
+
+    /// The path whose quotas the id draws on.
+    #[must_use]
+    pub fn quota_path(&self) -> QuotaPath {
+        match (self.0.kind, self.0.prefix) {
+            (ModelIdKind::FoundationModel, _) => QuotaPath::InRegion,
+            (ModelIdKind::InferenceProfile, Some(ProfilePrefix::Global)) => QuotaPath::Global,
+            (ModelIdKind::InferenceProfile, Some(_)) => QuotaPath::Geo,
+            (
+                ModelIdKind::ProvisionedModel
+                | ModelIdKind::CustomModel
+                | ModelIdKind::CustomModelDeployment
+                | ModelIdKind::ImportedModel
+                | ModelIdKind::SageMakerEndpoint,
+                _,
+            ) => QuotaPath::Provisioned,
+            _ => QuotaPath::Unresolved,
+        }
+    }
+
+    /// The same base model under another prefix, or in-region with `None`.
+    ///
+    /// Returns `None` when the id does not tell its base model.
+    #[must_use]
+    pub fn with_prefix(&self, prefix: Option<ProfilePrefix>) -> Option<Self> {
+        let base = self.base_model()?;
+        let id = match prefix {
+            Some(prefix) => format!("{}.{base}", prefix.as_str()),
+            None => base.to_owned(),
+        };
+        Self::new(id).ok()
+    }
+}
+
+impl Parsed {
+    /// Parses what is not an ARN, or the resource of one whose `kind` is known.
+    fn plain(id: &str, kind: ModelIdKind) -> Self {
+        let mut parsed = Self {
+            id: Box::default(),
+            kind,
+            prefix: None,
+            base: None,
+            arn: None,
+        };
+        let is_system_id = matches!(
+            kind,
+            ModelIdKind::FoundationModel | ModelIdKind::InferenceProfile
+        );
+        if !is_system_id {
+            return parsed;
+        }
+        match split_prefix(id) {
+            Some((prefix, start)) => {
+                parsed.kind = ModelIdKind::InferenceProfile;
+                parsed.prefix = Some(prefix);
+                parsed.base = Some((start, id.len()));
+            }
+            None if id.contains('.') => parsed.base = Some((0, id.len())),
+            None => parsed.kind = ModelIdKind::BareName,
+        }
+        parsed
+    }
+
+    fn shift(&mut self, by: usize) {
+        self.base = self.base.map(|(start, end)| (start + by, end + by));
+    }
+}
+
+/// A known prefix, if a `vendor.model` follows it: model ids have dots of their own.
+fn split_prefix(id: &str) -> Option<(ProfilePrefix, usize)> {
+    let (head, rest) = id.split_once('.')?;
+    let prefix = ProfilePrefix::ALL
+        .into_iter()
+        .find(|prefix| prefix.as_str() == head)?;
+    let (vendor, model) = rest.split_once('.')?;
+    (!vendor.is_empty() && !model.is_empty()).then_some((prefix, head.len() + 1))
+}
+
+fn check_characters(id: &str) -> Result<(), InvalidModelId> {
+    if id.is_empty() {
+        return Err(InvalidModelId::Empty);
+    }
+    if id.len() > MAX_LENGTH {
+        return Err(InvalidModelId::TooLong { length: id.len() });
+    }
+    let allowed = |c: char| c.is_ascii_alphanumeric() || "._:/-".contains(c);
+    match id.char_indices().find(|&(_, c)| !allowed(c)) {
+        Some((position, character)) => Err(InvalidModelId::Character {
+            character,
+            position,
+        }),
+        None => Ok(()),
+    }
+}
+
+impl FromStr for ModelId {
+    type Err = InvalidModelId;
+
+    fn from_str(id: &str) -> Result<Self, Self::Err> {
+        Self::new(id)
+    }
+}
+
+impl TryFrom<&str> for ModelId {
+    type Error = InvalidModelId;
+
+    fn try_from(id: &str) -> Result<Self, Self::Error> {
+        Self::new(id)
+    }
+}
+
+impl TryFrom<String> for ModelId {
+    type Error = InvalidModelId;
+
+    fn try_from(id: String) -> Result<Self, Self::Error> {
+        Self::new(id)
+    }
+}
+
+impl AsRef<str> for ModelId {
+    fn as_ref(&self) -> &str {
+        self.as_str()
+    }
+}
+
+impl fmt::Display for ModelId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl fmt::Debug for ModelId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("ModelId").field(&self.as_str()).finish()
+    }
+}
+
+impl PartialEq for ModelId {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0) || self.as_str() == other.as_str()
+    }
+}
+
+impl Eq for ModelId {}
+
+impl std::hash::Hash for ModelId {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        self.as_str().hash(state);
+    }
+}

@@ -1,0 +1,2 @@
+//! The commands that README and CI use.
+fn main() {}
