@@ -1,3 +1,24 @@
 //! Tower layers for Amazon Bedrock.
+
+mod call;
+mod cause;
+pub mod classify;
+mod error;
 mod model_id;
-pub use model_id::{InvalidModelId, ModelId, ModelIdKind, ProfilePrefix, QuotaPath, Residency};
+mod reply;
+pub mod retry;
+mod route;
+
+pub use self::{
+    call::{
+        BedrockRequest, CallContext, Operation, OperationInput, Priority, Request, RetryOverride,
+        Tokens,
+    },
+    cause::{BreakerReaction, Cause, Limit, NextRoute, Reaction, Reactions, RetryReaction},
+    classify::{Classifier, Classify, ClassifyLayer},
+    error::{BoxError, Error, ErrorDetails, RawError},
+    model_id::{InvalidModelId, ModelId, ModelIdKind, ProfilePrefix, QuotaPath, Residency},
+    reply::{BedrockResponse, Finish, Response, Served, Usage, Watcher},
+    retry::Backoff,
+    route::{QuotaKey, Region, Route, ServiceTier},
+};

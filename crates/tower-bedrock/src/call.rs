@@ -1,0 +1,294 @@
+//! What every layer may know of a call.
+
+use std::{fmt, num::NonZeroU32, sync::Arc};
+
+use tokio::time::Instant;
+
+use crate::route::Route;
+
+/// An operation of the Bedrock runtime.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Operation {
+    /// Converse.
+    Converse,
+    /// ConverseStream.
+    ConverseStream,
+    /// InvokeModel.
+    InvokeModel,
+    /// InvokeModelWithResponseStream.
+    InvokeModelWithResponseStream,
+    /// CountTokens.
+    CountTokens,
+    /// ApplyGuardrail.
+    ApplyGuardrail,
+    /// Anything else.
+    Other(&'static str),
+}
+
+/// How urgent a call is against other calls of the same application.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Priority {
+    /// Work that can wait: batches, evaluation, backfills.
+    Low,
+    /// Everything that says nothing else.
+    #[default]
+    Normal,
+    /// Somebody waits for the answer.
+    High,
+}
+
+/// The tokens of a call as far as they are known before it is sent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct Tokens {
+    /// An estimate of the input; `None` until somebody estimates.
+    pub input: Option<u32>,
+    /// The most that may be generated (`maxTokens`); `None` when the call leaves it to the model.
+    pub max_output: Option<u32>,
+}
+
+/// What one call asks of [`RetryLayer`](crate::RetryLayer) differently from all others.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct RetryOverride {
+    /// At most this many attempts, including the first; 1 switches retries off for the call.
+    pub max_attempts: Option<NonZeroU32>,
+    /// Whether a timeout may be retried although the service may have done, and billed, the work.
+    pub retry_timeouts: Option<bool>,
+}
+
+/// What every layer may know of a call. Cheap to clone; holds no prompt.
+///
+/// # Example
+///
+/// ```
+/// use std::time::Duration;
+/// use tokio::time::Instant;
+/// use tower_bedrock::{CallContext, ModelId, Operation, Priority, Route};
+///
+/// let route = Route::to("amazon.nova-lite-v1:0".parse::<ModelId>()?);
+/// let mut call = CallContext::new(Operation::Converse, route);
+/// call.deadline = Some(Instant::now() + Duration::from_secs(30));
+/// call.priority = Priority::High;
+/// # Ok::<(), tower_bedrock::InvalidModelId>(())
+/// ```
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct CallContext {
+    /// The operation.
+    pub operation: Operation,
+    /// Where the next attempt goes.
+    pub route: Route,
+    /// The call's tokens as far as they are known.
+    pub tokens: Tokens,
+    /// When the caller stops waiting. No attempt starts after it and no layer waits past it.
+    pub deadline: Option<Instant>,
+    /// On whose behalf the call is made; tenants share quotas fairly.
+    pub tenant: Option<Arc<str>>,
+    /// How urgent the call is.
+    pub priority: Priority,
+    /// Which attempt of the call this is, from 1, over all routes.
+    pub attempt: u32,
+    /// What the call asks of the retry layer.
+    pub retry: RetryOverride,
+}
+
+/// A request that the layers can work on: it can be sent again, and it tells about its call.
+///
+/// Layers clone a request once per attempt, so a clone must be cheap: [`Request`] keeps its body
+/// behind an [`Arc`].
+pub trait BedrockRequest: Clone {
+    /// What is known of the call.
+    fn context(&self) -> &CallContext;
+
+    /// The same, to be changed by a layer: the route by a fallback, the attempt by a retry.
+    fn context_mut(&mut self) -> &mut CallContext;
+}
+
+/// The input of an operation: says what a layer may know of it.
+pub trait OperationInput: Send + Sync + 'static {
+    /// What the input tells of its call: operation, model, tier, most output tokens.
+    fn call_context(&self) -> CallContext;
+}
+
+/// A call: an operation's input and its [`CallContext`].
+///
+/// Cheap to clone: the input is shared. `Debug` shows the context, never the input.
+///
+/// # Example
+///
+/// ```
+/// # #[cfg(feature = "aws")] {
+/// use aws_sdk_bedrockruntime::operation::converse::ConverseInput;
+/// use std::time::Duration;
+/// use tower_bedrock::Request;
+///
+/// let input = ConverseInput::builder()
+///     .model_id("amazon.nova-lite-v1:0")
+///     .build()
+///     .unwrap();
+/// let request = Request::from(input)
+///     .with_tenant("search")
+///     .with_timeout(Duration::from_secs(30));
+/// # let _ = request;
+/// # }
+/// ```
+pub struct Request<Op> {
+    input: Arc<Op>,
+    context: CallContext,
+}
+
+// === impl Operation ===
+
+impl Operation {
+    /// The operation as the service model spells it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Converse => "Converse",
+            Self::ConverseStream => "ConverseStream",
+            Self::InvokeModel => "InvokeModel",
+            Self::InvokeModelWithResponseStream => "InvokeModelWithResponseStream",
+            Self::CountTokens => "CountTokens",
+            Self::ApplyGuardrail => "ApplyGuardrail",
+            Self::Other(name) => name,
+        }
+    }
+}
+
+impl fmt::Display for Operation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+// === impl CallContext ===
+
+impl CallContext {
+    /// The first attempt of a call to `route`, with nothing else asked.
+    #[must_use]
+    pub fn new(operation: Operation, route: Route) -> Self {
+        Self {
+            operation,
+            route,
+            tokens: Tokens::default(),
+            deadline: None,
+            tenant: None,
+            priority: Priority::default(),
+            attempt: 1,
+            retry: RetryOverride::default(),
+        }
+    }
+}
+
+// === impl Request ===
+
+impl<Op> Request<Op> {
+    /// A call of `input` as `context` says.
+    #[must_use]
+    pub fn new(input: Op, context: CallContext) -> Self {
+        Self {
+            input: Arc::new(input),
+            context,
+        }
+    }
+
+    /// The operation's input.
+    #[must_use]
+    pub fn input(&self) -> &Op {
+        &self.input
+    }
+
+    /// Takes the request apart; the input is shared with its clones.
+    #[must_use]
+    pub fn into_parts(self) -> (Arc<Op>, CallContext) {
+        (self.input, self.context)
+    }
+
+    /// Sends the call to `route` instead of where its input says.
+    #[must_use]
+    pub fn with_route(mut self, route: Route) -> Self {
+        self.context.route = route;
+        self
+    }
+
+    /// No attempt starts after `deadline`, and no layer waits past it.
+    #[must_use]
+    pub fn with_deadline(mut self, deadline: Instant) -> Self {
+        self.context.deadline = Some(deadline);
+        self
+    }
+
+    /// A deadline `timeout` from now, on tokio's clock.
+    #[must_use]
+    pub fn with_timeout(self, timeout: std::time::Duration) -> Self {
+        match Instant::now().checked_add(timeout) {
+            Some(deadline) => self.with_deadline(deadline),
+            None => self,
+        }
+    }
+
+    /// Makes the call on behalf of `tenant`.
+    #[must_use]
+    pub fn with_tenant(mut self, tenant: impl Into<Arc<str>>) -> Self {
+        self.context.tenant = Some(tenant.into());
+        self
+    }
+
+    /// Sets how urgent the call is.
+    #[must_use]
+    pub fn with_priority(mut self, priority: Priority) -> Self {
+        self.context.priority = priority;
+        self
+    }
+
+    /// At most this many attempts, including the first.
+    #[must_use]
+    pub fn with_max_attempts(mut self, attempts: NonZeroU32) -> Self {
+        self.context.retry.max_attempts = Some(attempts);
+        self
+    }
+
+    /// Whether a timeout of this call may be retried, although its work may be done and billed.
+    #[must_use]
+    pub fn with_retry_timeouts(mut self, retry: bool) -> Self {
+        self.context.retry.retry_timeouts = Some(retry);
+        self
+    }
+}
+
+impl<Op: OperationInput> From<Op> for Request<Op> {
+    fn from(input: Op) -> Self {
+        let context = input.call_context();
+        Self::new(input, context)
+    }
+}
+
+impl<Op> BedrockRequest for Request<Op> {
+    fn context(&self) -> &CallContext {
+        &self.context
+    }
+
+    fn context_mut(&mut self) -> &mut CallContext {
+        &mut self.context
+    }
+}
+
+impl<Op> Clone for Request<Op> {
+    fn clone(&self) -> Self {
+        Self {
+            input: Arc::clone(&self.input),
+            context: self.context.clone(),
+        }
+    }
+}
+
+impl<Op> fmt::Debug for Request<Op> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Request")
+            .field("context", &self.context)
+            .finish_non_exhaustive()
+    }
+}

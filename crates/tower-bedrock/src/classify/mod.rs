@@ -1,0 +1,116 @@
+//! [`ClassifyLayer`]: finds the [`Cause`] of what went wrong.
+//!
+//! Bedrock tells very different things apart by little: one status for a used-up quota, an
+//! overloaded model and a model that is not loaded; one exception for a wrong request, a full
+//! context window and a crashed model. The catalogue here reads the code first, the status where
+//! there is no code, and the text last; all of it blind to case. What it does not know lands in an
+//! honest bucket ([`Cause::Throttled`] for a 429, [`Cause::InvalidRequest`] for a validation,
+//! [`Cause::Unknown`] at the end), never in a wrong one.
+
+mod catalogue;
+pub mod future;
+mod hint;
+mod layer;
+#[cfg(test)]
+mod tests;
+
+use std::{fmt, sync::Arc};
+
+use crate::{
+    cause::Cause,
+    error::{Error, RawError},
+};
+
+pub use hint::retry_after;
+pub use layer::{Classify, ClassifyLayer};
+
+type Rule = dyn Fn(&RawError) -> Option<Cause> + Send + Sync;
+
+/// Finds the cause of a [`RawError`]: the caller's own rules first, then the catalogue.
+///
+/// # Shared state
+///
+/// Clones share their rules; there is no other state.
+///
+/// # Example
+///
+/// ```
+/// use tower_bedrock::{Cause, Classifier, ErrorDetails, RawError};
+///
+/// let mut details = ErrorDetails::default();
+/// details.code = Some("ThrottlingException".into());
+/// details.message = Some("Too many tokens, please wait before trying again.".into());
+///
+/// let error = Classifier::default().classify(RawError::Answered(Box::new(details)));
+/// assert_eq!(error.cause(), Cause::TokenRate);
+/// ```
+#[derive(Clone, Default)]
+pub struct Classifier {
+    rules: Arc<[Arc<Rule>]>,
+}
+
+impl Classifier {
+    /// Asks `rule` before the catalogue, and after the rules that were added earlier. The first
+    /// rule that names a cause decides.
+    #[must_use]
+    pub fn with_rule<F>(mut self, rule: F) -> Self
+    where
+        F: Fn(&RawError) -> Option<Cause> + Send + Sync + 'static,
+    {
+        let rule: Arc<Rule> = Arc::new(rule);
+        self.rules = self.rules.iter().cloned().chain([rule]).collect();
+        self
+    }
+
+    /// The cause of `raw`.
+    #[must_use]
+    pub fn cause(&self, raw: &RawError) -> Cause {
+        self.rules
+            .iter()
+            .find_map(|rule| rule(raw))
+            .unwrap_or_else(|| catalogue::cause(raw))
+    }
+
+    /// The error that `raw` is. One that has its cause already is left as it is.
+    #[must_use]
+    pub fn classify(&self, raw: RawError) -> Error {
+        let cause = self.cause(&raw);
+        let mut details = match raw {
+            RawError::Answered(details)
+            | RawError::Unreadable(details)
+            | RawError::Connect(details)
+            | RawError::Timeout(details)
+            | RawError::Credentials(details)
+            | RawError::NotSent(details) => *details,
+            RawError::Classified(error) => return error,
+            RawError::Other(source) => return source.into(),
+        };
+        details.code = details
+            .code
+            .map(|code| catalogue::bare_code(&code).to_owned());
+        if cause == Cause::Credentials {
+            details.message = details.message.map(without_canonical_request);
+        }
+        Error::from_details(cause, details)
+    }
+}
+
+/// A refused signature is answered with the request that should have been signed, session token
+/// included: keep the sentence, drop the rest.
+fn without_canonical_request(mut message: String) -> String {
+    let end = message.find('\n').unwrap_or(message.len());
+    let end = message
+        .find("The Canonical String")
+        .map_or(end, |canonical| canonical.min(end));
+    message.truncate(end);
+    message.truncate(message.trim_end().len());
+    message
+}
+
+impl fmt::Debug for Classifier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Classifier")
+            .field("rules", &self.rules.len())
+            .finish()
+    }
+}

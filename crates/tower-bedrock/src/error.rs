@@ -1,0 +1,386 @@
+//! What the layers answer when a call does not succeed.
+
+use std::{error::Error as StdError, fmt, time::Duration};
+
+use crate::{call::CallContext, call::Operation, cause::Cause, route::Route};
+
+/// A boxed error, as Tower's middleware passes it.
+pub type BoxError = Box<dyn StdError + Send + Sync>;
+
+/// Why a call failed: the [`Cause`], what the service said, and where it happened.
+///
+/// `Display` and `Debug` show what the service said of the request, never a prompt, an answer or a
+/// credential.
+///
+/// # Example
+///
+/// ```
+/// use tower_bedrock::{Cause, Error};
+///
+/// fn worth_telling_the_user(error: &Error) -> bool {
+///     matches!(error.cause(), Cause::ContextTooLong | Cause::ContentBlocked)
+/// }
+/// # assert!(worth_telling_the_user(&Error::new(Cause::ContextTooLong)));
+/// ```
+pub struct Error(Box<Inner>);
+
+struct Inner {
+    cause: Cause,
+    details: ErrorDetails,
+    place: Option<Place>,
+}
+
+/// What an error tells of itself, before and after it has a cause. Every part may be missing.
+#[derive(Default)]
+#[non_exhaustive]
+pub struct ErrorDetails {
+    /// The service's code, such as `ThrottlingException`.
+    pub code: Option<String>,
+    /// What the service, or the layer that refused, said.
+    pub message: Option<String>,
+    /// The HTTP status.
+    pub status: Option<u16>,
+    /// The status that the model behind the service answered with.
+    pub original_status: Option<u16>,
+    /// The service's id of the request.
+    pub request_id: Option<String>,
+    /// How long the service asked to wait.
+    pub retry_after: Option<Duration>,
+    /// What lies under it.
+    pub source: Option<BoxError>,
+}
+
+/// An error as it comes from what really sends the call, before anybody has asked for its cause.
+///
+/// [`ClassifyLayer`](crate::ClassifyLayer) turns it into an [`Error`].
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum RawError {
+    /// The service answered, with an error: by status and headers, or by an exception in a stream.
+    Answered(Box<ErrorDetails>),
+    /// The answer could not be read.
+    Unreadable(Box<ErrorDetails>),
+    /// No connection, or one that broke before the answer was complete.
+    Connect(Box<ErrorDetails>),
+    /// No answer in time.
+    Timeout(Box<ErrorDetails>),
+    /// No credentials could be had to sign the request with.
+    Credentials(Box<ErrorDetails>),
+    /// The request could not be built, so nothing was sent.
+    NotSent(Box<ErrorDetails>),
+    /// An error that has its cause already.
+    Classified(Error),
+    /// An error of a type that we do not know.
+    Other(BoxError),
+}
+
+struct Place {
+    operation: Operation,
+    route: Route,
+    attempts: u32,
+}
+
+impl Error {
+    /// An error that tells nothing but its cause.
+    #[must_use]
+    pub fn new(cause: Cause) -> Self {
+        Self::from_details(cause, ErrorDetails::default())
+    }
+
+    /// An error with all that is known of it.
+    #[must_use]
+    pub fn from_details(cause: Cause, details: ErrorDetails) -> Self {
+        Self(Box::new(Inner {
+            cause,
+            details,
+            place: None,
+        }))
+    }
+
+    /// Why the call failed.
+    #[must_use]
+    pub fn cause(&self) -> Cause {
+        self.0.cause
+    }
+
+    /// The service's code, such as `ThrottlingException`, without namespace and suffix.
+    #[must_use]
+    pub fn code(&self) -> Option<&str> {
+        self.0.details.code.as_deref()
+    }
+
+    /// What the service, or the layer that refused, said.
+    #[must_use]
+    pub fn message(&self) -> Option<&str> {
+        self.0.details.message.as_deref()
+    }
+
+    /// The HTTP status; `None` when no answer came, or it came inside a stream.
+    #[must_use]
+    pub fn status(&self) -> Option<u16> {
+        self.0.details.status
+    }
+
+    /// The status that the model behind the service answered with, where the service passes it on.
+    #[must_use]
+    pub fn original_status(&self) -> Option<u16> {
+        self.0.details.original_status
+    }
+
+    /// The service's id of the request, to be named in a support case.
+    #[must_use]
+    pub fn request_id(&self) -> Option<&str> {
+        self.0.details.request_id.as_deref()
+    }
+
+    /// How long the service asked to wait.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.0.details.retry_after
+    }
+
+    /// The operation that failed; `None` until a layer that knows the call has seen the error.
+    #[must_use]
+    pub fn operation(&self) -> Option<Operation> {
+        self.0.place.as_ref().map(|place| place.operation)
+    }
+
+    /// The route of the attempt that failed.
+    #[must_use]
+    pub fn route(&self) -> Option<&Route> {
+        self.0.place.as_ref().map(|place| &place.route)
+    }
+
+    /// Which attempt of the call it was, from 1, over all routes.
+    #[must_use]
+    pub fn attempts(&self) -> Option<u32> {
+        self.0.place.as_ref().map(|place| place.attempts)
+    }
+
+    /// The same error with the service's code.
+    #[must_use]
+    pub fn with_code(mut self, code: impl Into<String>) -> Self {
+        self.0.details.code = Some(code.into());
+        self
+    }
+
+    /// The same error with a message.
+    #[must_use]
+    pub fn with_message(mut self, message: impl Into<String>) -> Self {
+        self.0.details.message = Some(message.into());
+        self
+    }
+
+    /// The same error with an HTTP status.
+    #[must_use]
+    pub fn with_status(mut self, status: u16) -> Self {
+        self.0.details.status = Some(status);
+        self
+    }
+
+    /// The same error with the status of the model behind the service.
+    #[must_use]
+    pub fn with_original_status(mut self, status: u16) -> Self {
+        self.0.details.original_status = Some(status);
+        self
+    }
+
+    /// The same error with the service's id of the request.
+    #[must_use]
+    pub fn with_request_id(mut self, request_id: impl Into<String>) -> Self {
+        self.0.details.request_id = Some(request_id.into());
+        self
+    }
+
+    /// The same error with the wait that was asked for.
+    #[must_use]
+    pub fn with_retry_after(mut self, retry_after: Duration) -> Self {
+        self.0.details.retry_after = Some(retry_after);
+        self
+    }
+
+    /// The same error with what lies under it.
+    #[must_use]
+    pub fn with_source(mut self, source: impl Into<BoxError>) -> Self {
+        self.0.details.source = Some(source.into());
+        self
+    }
+
+    /// The same error with the place where it happened.
+    #[must_use]
+    pub fn with_context(mut self, call: &CallContext) -> Self {
+        self.0.place = Some(Place {
+            operation: call.operation,
+            route: call.route.clone(),
+            attempts: call.attempt,
+        });
+        self
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Inner {
+            cause,
+            details,
+            place,
+        } = &*self.0;
+        if let Some(place) = place {
+            write!(f, "{} to {} failed: ", place.operation, place.route)?;
+        }
+        write!(f, "{cause}{details}")?;
+        match place {
+            Some(place) if place.attempts > 1 => write!(f, " [attempt {}]", place.attempts),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Continues a line: code and status, the message, the request id.
+impl fmt::Display for ErrorDetails {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (&self.code, self.status) {
+            (Some(code), Some(status)) => write!(f, " ({code}, HTTP {status})")?,
+            (Some(code), None) => write!(f, " ({code})")?,
+            (None, Some(status)) => write!(f, " (HTTP {status})")?,
+            (None, None) => {}
+        }
+        if let Some(message) = &self.message {
+            write!(f, ": {message}")?;
+        }
+        if let Some(request_id) = &self.request_id {
+            write!(f, " [request id {request_id}]")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for ErrorDetails {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The source's own `Debug` may hold a whole response; its `Display` does not.
+        let source = self.source.as_ref().map(ToString::to_string);
+        f.debug_struct("ErrorDetails")
+            .field("code", &self.code)
+            .field("message", &self.message)
+            .field("status", &self.status)
+            .field("original_status", &self.original_status)
+            .field("request_id", &self.request_id)
+            .field("retry_after", &self.retry_after)
+            .field("source", &source)
+            .finish()
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Error")
+            .field("cause", &self.0.cause)
+            .field("operation", &self.operation())
+            .field("route", &self.route())
+            .field("attempts", &self.attempts())
+            .field("details", &self.0.details)
+            .finish()
+    }
+}
+
+impl StdError for Error {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.0.details.source.as_deref().map(|source| source as _)
+    }
+}
+
+/// Takes an [`Error`] back out of the box that `Buffer` and its like put it into; anything else is
+/// [`Cause::Unknown`] and becomes the source.
+impl From<BoxError> for Error {
+    fn from(error: BoxError) -> Self {
+        match error.downcast::<Self>() {
+            Ok(error) => *error,
+            Err(other) => Self::new(Cause::Unknown)
+                .with_message(other.to_string())
+                .with_source(other),
+        }
+    }
+}
+
+// === impl RawError ===
+
+impl RawError {
+    /// What the error tells of itself; `None` for one of a type that we do not know, and for one
+    /// that has its cause already.
+    #[must_use]
+    pub fn details(&self) -> Option<&ErrorDetails> {
+        match self {
+            Self::Answered(details)
+            | Self::Unreadable(details)
+            | Self::Connect(details)
+            | Self::Timeout(details)
+            | Self::Credentials(details)
+            | Self::NotSent(details) => Some(details),
+            Self::Classified(_) | Self::Other(_) => None,
+        }
+    }
+}
+
+impl fmt::Display for RawError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (what, details) = match self {
+            Self::Answered(details) => ("the service answered with an error", details),
+            Self::Unreadable(details) => ("the answer could not be read", details),
+            Self::Connect(details) => ("the connection failed", details),
+            Self::Timeout(details) => ("no answer in time", details),
+            Self::Credentials(details) => ("no credentials", details),
+            Self::NotSent(details) => ("the request could not be built", details),
+            Self::Classified(error) => return error.fmt(f),
+            Self::Other(error) => return error.fmt(f),
+        };
+        write!(f, "{what}{details}")
+    }
+}
+
+impl StdError for RawError {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        match self {
+            Self::Classified(error) => error.source(),
+            Self::Other(error) => error.source(),
+            _ => self.details()?.source.as_deref().map(|source| source as _),
+        }
+    }
+}
+
+impl From<Error> for RawError {
+    fn from(error: Error) -> Self {
+        Self::Classified(error)
+    }
+}
+
+/// Takes a [`RawError`] or an [`Error`] back out of its box, and knows I/O errors and tokio's
+/// `Elapsed`; anything else stays [`RawError::Other`].
+impl From<BoxError> for RawError {
+    fn from(error: BoxError) -> Self {
+        let error = match error.downcast::<Self>() {
+            Ok(raw) => return *raw,
+            Err(error) => error,
+        };
+        let error = match error.downcast::<Error>() {
+            Ok(error) => return Self::Classified(*error),
+            Err(error) => error,
+        };
+        let details = |error: BoxError| {
+            Box::new(ErrorDetails {
+                message: Some(error.to_string()),
+                source: Some(error),
+                ..ErrorDetails::default()
+            })
+        };
+        if let Some(io) = error.downcast_ref::<std::io::Error>() {
+            return match io.kind() {
+                std::io::ErrorKind::TimedOut => Self::Timeout(details(error)),
+                _ => Self::Connect(details(error)),
+            };
+        }
+        if error.is::<tokio::time::error::Elapsed>() {
+            return Self::Timeout(details(error));
+        }
+        Self::Other(error)
+    }
+}

@@ -1,0 +1,163 @@
+//! What comes back, and who is told when it is over.
+
+use std::fmt;
+
+use crate::{error::Error, route::Route};
+
+/// The tokens that a reply used, as the service reports them.
+///
+/// # Example
+///
+/// ```
+/// use tower_bedrock::Usage;
+///
+/// let usage = Usage { input: 3, output: 52, cache_read: 0, cache_write: 24_479 };
+/// assert_eq!(usage.total(), 24_534);
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Usage {
+    /// Input tokens, without those read from or written to a prompt cache.
+    pub input: u64,
+    /// Output tokens.
+    pub output: u64,
+    /// Input tokens that were read from a prompt cache.
+    pub cache_read: u64,
+    /// Input tokens that were written to a prompt cache.
+    pub cache_write: u64,
+}
+
+/// By whom and how a call was served.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Served {
+    /// The model, region and tier that answered.
+    pub route: Route,
+    /// Which rung of the fallback ladder that was; 0 is the primary.
+    pub route_index: usize,
+    /// How many attempts the call took over all routes, including the one that answered.
+    pub attempts: u32,
+    /// Whether the answer is another than the one asked for: another model, or a lower tier.
+    pub degraded: bool,
+    /// The service's id of the request that answered.
+    pub request_id: Option<String>,
+}
+
+/// How a reply ended.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub enum Finish<'a> {
+    /// It came whole.
+    Complete,
+    /// It failed half way.
+    Failed(&'a Error),
+    /// The caller dropped it before its end. Neither success nor failure.
+    Abandoned,
+}
+
+/// Hears what a reply used and how it ended.
+///
+/// Watchers hold what must be given back when a reply is over: a permit, a hold on a quota, a probe.
+/// Dropping a watcher that never heard the finish must give it back too.
+pub trait Watcher: Send + 'static {
+    /// The service reported what the reply used. At most once, before the finish; never if it did
+    /// not report.
+    fn usage(&mut self, usage: &Usage) {
+        let _ = usage;
+    }
+
+    /// The reply is over. Called once, last.
+    fn finish(&mut self, finish: Finish<'_>);
+}
+
+/// A reply that the layers can work on.
+pub trait BedrockResponse {
+    /// By whom and how the call was served.
+    fn served(&self) -> &Served;
+
+    /// The same, to be changed by a layer that knows better.
+    fn served_mut(&mut self) -> &mut Served;
+
+    /// Leaves a watcher: it hears at once if the reply is whole already, else when it ends.
+    fn watch(&mut self, watcher: impl Watcher);
+}
+
+/// A whole reply: an operation's output, by whom it was served, and what it used.
+///
+/// `Debug` shows everything but the output.
+#[derive(Clone)]
+pub struct Response<Out> {
+    output: Out,
+    served: Served,
+    usage: Option<Usage>,
+}
+
+// === impl Usage ===
+
+impl Usage {
+    /// All tokens together, as in `totalTokens` (BEDROCK.md §1.3).
+    #[must_use]
+    pub const fn total(&self) -> u64 {
+        self.input
+            .saturating_add(self.output)
+            .saturating_add(self.cache_read)
+            .saturating_add(self.cache_write)
+    }
+}
+
+// === impl Response ===
+
+impl<Out> Response<Out> {
+    /// A whole reply.
+    #[must_use]
+    pub const fn new(output: Out, served: Served, usage: Option<Usage>) -> Self {
+        Self {
+            output,
+            served,
+            usage,
+        }
+    }
+
+    /// The operation's output.
+    #[must_use]
+    pub const fn output(&self) -> &Out {
+        &self.output
+    }
+
+    /// The operation's output, by value.
+    #[must_use]
+    pub fn into_output(self) -> Out {
+        self.output
+    }
+
+    /// What the reply used; `None` when the service did not say, as for operations without a model.
+    #[must_use]
+    pub const fn usage(&self) -> Option<&Usage> {
+        self.usage.as_ref()
+    }
+}
+
+impl<Out> BedrockResponse for Response<Out> {
+    fn served(&self) -> &Served {
+        &self.served
+    }
+
+    fn served_mut(&mut self) -> &mut Served {
+        &mut self.served
+    }
+
+    fn watch(&mut self, mut watcher: impl Watcher) {
+        if let Some(usage) = &self.usage {
+            watcher.usage(usage);
+        }
+        watcher.finish(Finish::Complete);
+    }
+}
+
+impl<Out> fmt::Debug for Response<Out> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Response")
+            .field("served", &self.served)
+            .field("usage", &self.usage)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,3 @@
+//! RetryLayer.
+mod backoff;
+pub use backoff::Backoff;
