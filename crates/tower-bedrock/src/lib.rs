@@ -8,6 +8,8 @@ mod model_id;
 mod reply;
 pub mod retry;
 mod route;
+#[cfg(feature = "aws")]
+pub mod sdk;
 
 pub use self::{
     call::{
@@ -19,6 +21,9 @@ pub use self::{
     error::{BoxError, Error, ErrorDetails, RawError},
     model_id::{InvalidModelId, ModelId, ModelIdKind, ProfilePrefix, QuotaPath, Residency},
     reply::{BedrockResponse, Finish, Response, Served, Usage, Watcher},
-    retry::Backoff,
+    retry::{Backoff, GaveUp, Jitter, Retry, RetryBudget, RetryEvent, RetryLayer},
     route::{QuotaKey, Region, Route, ServiceTier},
 };
+
+#[cfg(feature = "aws")]
+pub use self::sdk::{Bedrock, SdkOperation};

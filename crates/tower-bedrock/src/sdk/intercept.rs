@@ -1,0 +1,83 @@
+//! What a call does inside the SDK.
+
+use std::{
+    fmt,
+    sync::{Arc, OnceLock},
+};
+
+use aws_sdk_bedrockruntime::config::{ConfigBag, Intercept, RuntimeComponents};
+use aws_smithy_runtime_api::{
+    box_error::BoxError,
+    client::interceptors::context::{
+        BeforeDeserializationInterceptorContextRef, BeforeSerializationInterceptorContextMut, Input,
+    },
+};
+
+use super::operation::SdkOperation;
+use crate::{call::Request, reply::Usage};
+
+/// Hands the input to the SDK: the one place where it is cloned.
+///
+/// The fluent builders take an input field by field, which would lose fields that a newer SDK adds.
+pub(super) struct SendInput<Op>(pub(super) Request<Op>);
+
+impl<Op: SdkOperation> Intercept for SendInput<Op> {
+    fn name(&self) -> &'static str {
+        "SendInput"
+    }
+
+    fn modify_before_serialization(
+        &self,
+        context: &mut BeforeSerializationInterceptorContextMut<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        *context.input_mut() = Input::erase(Op::routed(&self.0));
+        Ok(())
+    }
+}
+
+impl<Op> fmt::Debug for SendInput<Op> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("SendInput").field(&self.0).finish()
+    }
+}
+
+/// Reads the token counts that InvokeModel answers in headers the SDK's output does not show
+/// (BEDROCK.md §5.1).
+#[derive(Clone, Debug, Default)]
+pub(super) struct TokenCounts(Arc<OnceLock<Usage>>);
+
+impl TokenCounts {
+    pub(super) fn usage(&self) -> Option<Usage> {
+        self.0.get().copied()
+    }
+}
+
+impl Intercept for TokenCounts {
+    fn name(&self) -> &'static str {
+        "TokenCounts"
+    }
+
+    fn read_before_deserialization(
+        &self,
+        context: &BeforeDeserializationInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let headers = context.response().headers();
+        let count = |name: &str| headers.get(name)?.trim().parse::<u64>().ok();
+        let input = count("x-amzn-bedrock-input-token-count");
+        let output = count("x-amzn-bedrock-output-token-count");
+        if input.is_some() || output.is_some() {
+            let usage = Usage {
+                input: input.unwrap_or(0),
+                output: output.unwrap_or(0),
+                cache_read: count("x-amzn-bedrock-cache-read-input-token-count").unwrap_or(0),
+                cache_write: count("x-amzn-bedrock-cache-write-input-token-count").unwrap_or(0),
+            };
+            let _already_set = self.0.set(usage);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,13 @@
+//! The AWS SDK's faces: [`Bedrock`] sends requests, and what the SDK returns becomes a
+//! [`RawError`](crate::RawError).
+
+mod error;
+mod intercept;
+mod operation;
+mod service;
+#[cfg(test)]
+mod tests;
+
+pub mod future;
+
+pub use self::{operation::SdkOperation, service::Bedrock};

@@ -1,0 +1,193 @@
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::{Arc, PoisonError, RwLock},
+    task::{Context, Poll},
+};
+
+use aws_sdk_bedrockruntime::{
+    Client,
+    config::{Builder, retry::RetryConfig},
+};
+use aws_types::SdkConfig;
+use tower_service::Service;
+
+use super::{
+    future::ResponseFuture,
+    operation::{SdkOperation, not_sent},
+};
+use crate::{
+    call::{BedrockRequest, Request},
+    cause::Cause,
+    error::{Error, RawError},
+    route::Region,
+};
+
+/// Sends requests through the AWS SDK: the innermost service of a stack.
+///
+/// A [`Request`] of any [`SdkOperation`] is sent where its [`Route`](crate::Route) says: the model
+/// id of the route replaces the input's, and the call goes through the client of the route's region,
+/// one per region, made when it is first asked for. A route without a region goes to the home
+/// region, the one of the configuration.
+///
+/// The SDK's own retries are off: retries have one owner, [`RetryLayer`](crate::RetryLayer). So one
+/// attempt is one request on the wire. Timeouts, credentials, endpoints and the HTTP client are
+/// those of the configuration. The SDK sets no read timeout by default; set one, or give calls a
+/// deadline.
+///
+/// # Shared state
+///
+/// Clones share the clients, and with them their connections.
+///
+/// # Readiness
+///
+/// Always ready. Bound what is in flight with a layer.
+///
+/// # Cancellation
+///
+/// Dropping the future drops the SDK's call and its connection's request. The service may have done,
+/// and billed, the work.
+///
+/// # Errors
+///
+/// A [`RawError`], for [`ClassifyLayer`](crate::ClassifyLayer) to find the cause of: what the SDK
+/// returned; [`RawError::NotSent`] when the request names no model, a malformed one, or no region is
+/// known; [`Cause::DeadlineExceeded`] when the call's deadline cuts it.
+///
+/// # Example
+///
+/// ```no_run
+/// use aws_sdk_bedrockruntime::operation::converse::ConverseInput;
+/// use tower::{ServiceBuilder, ServiceExt};
+/// use tower_bedrock::{Bedrock, ClassifyLayer, Request, RetryLayer};
+///
+/// # async fn example(sdk_config: &aws_types::SdkConfig) -> Result<(), Box<dyn std::error::Error>> {
+/// let bedrock = ServiceBuilder::new()
+///     .layer(RetryLayer::new())
+///     .layer(ClassifyLayer::new())
+///     .service(Bedrock::new(sdk_config));
+///
+/// let input = ConverseInput::builder()
+///     .model_id("us.amazon.nova-lite-v1:0")
+///     // .messages(…)
+///     .build()?;
+/// let response = bedrock.oneshot(Request::from(input)).await?;
+/// println!("{:?}", response.usage());
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Bedrock(Arc<Shared>);
+
+struct Shared {
+    config: Builder,
+    home: Option<Region>,
+    home_client: Client,
+    clients: RwLock<HashMap<Region, Client>>,
+}
+
+impl Bedrock {
+    /// Sends with the credentials, region, endpoint, timeouts and HTTP client of `config`, as
+    /// `aws_config::load_defaults` makes it.
+    #[must_use]
+    pub fn new(config: &SdkConfig) -> Self {
+        Self::from_builder(Builder::from(config))
+    }
+
+    /// Sends with a configuration of the Bedrock client itself. Its retry configuration is replaced
+    /// by none.
+    #[must_use]
+    pub fn from_builder(config: Builder) -> Self {
+        let config = config.retry_config(RetryConfig::disabled());
+        let home_client = Client::from_conf(config.clone().build());
+        let home = home_client.config().region().map(ToString::to_string);
+        Self(Arc::new(Shared {
+            home: home.map(Region::from),
+            config,
+            home_client,
+            clients: RwLock::default(),
+        }))
+    }
+
+    /// Where a call without a region of its own goes.
+    #[must_use]
+    pub fn home_region(&self) -> Option<&Region> {
+        self.0.home.as_ref()
+    }
+
+    /// The SDK client of `region`.
+    fn client(&self, region: Option<&Region>) -> Result<Client, RawError> {
+        let shared = &*self.0;
+        let region = match (region, &shared.home) {
+            (None, None) => return Err(not_sent(NO_REGION)),
+            (None, Some(_)) => return Ok(shared.home_client.clone()),
+            (Some(region), Some(home)) if region == home => return Ok(shared.home_client.clone()),
+            (Some(region), _) => region,
+        };
+        let clients = shared
+            .clients
+            .read()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some(client) = clients.get(region) {
+            return Ok(client.clone());
+        }
+        drop(clients);
+
+        let mut clients = shared
+            .clients
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        let client = clients.entry(region.clone()).or_insert_with(|| {
+            let sdk_region = aws_types::region::Region::new(region.as_str().to_owned());
+            Client::from_conf(shared.config.clone().region(sdk_region).build())
+        });
+        Ok(client.clone())
+    }
+}
+
+const NO_REGION: &str = "no region is known: set one in the AWS configuration, in AWS_REGION, or in \
+                         the request's route";
+
+impl<Op: SdkOperation> Service<Request<Op>> for Bedrock {
+    type Response = Op::Response;
+    type Error = RawError;
+    type Future = ResponseFuture<Op::Response>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, mut request: Request<Op>) -> Self::Future {
+        let call = request.context_mut();
+        let client = match self.client(call.route.region.as_ref()) {
+            Ok(client) => client,
+            Err(error) => return ResponseFuture::failed(error),
+        };
+        if call.route.region.is_none() {
+            call.route.region = self.0.home.clone();
+        }
+        let Some(deadline) = call.deadline else {
+            return ResponseFuture::sent(Op::send(client, request));
+        };
+        ResponseFuture::sent(async move {
+            let call = request.context().clone();
+            let sent = Op::send(client, request);
+            match tokio::time::timeout_at(deadline, sent).await {
+                Ok(result) => result,
+                Err(_) => {
+                    let error = Error::new(Cause::DeadlineExceeded)
+                        .with_message("the call's deadline passed before the service answered");
+                    Err(error.with_context(&call).into())
+                }
+            }
+        })
+    }
+}
+
+impl fmt::Debug for Bedrock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Bedrock")
+            .field("home_region", &self.0.home)
+            .finish_non_exhaustive()
+    }
+}
