@@ -1,2 +1,46 @@
-//! The commands that README and CI use.
-fn main() {}
+//! The commands that README and CI use: `cargo xtask test`, `cargo xtask check`,
+//! `cargo xtask foreign`.
+
+mod check;
+mod foreign;
+mod run;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Builds, tests and checks the workspace.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Runs every test there is, doc tests included.
+    Test,
+    /// Checks format, lints, docs, features and dependencies, as CI does.
+    Check,
+    /// Runs the AWS SDKs of Python and JavaScript against `bedrock-sim serve`.
+    ///
+    /// Needs python3 and npm, and installs the SDKs below `target/foreign`. What cannot be installed
+    /// is skipped, and said.
+    Foreign,
+}
+
+fn main() -> ExitCode {
+    let result = match Cli::parse().command {
+        Command::Test => run::cargo(&["test", "--workspace", "--all-features"]),
+        Command::Check => check::all(),
+        Command::Foreign => foreign::all(),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("cargo xtask: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
