@@ -1,4 +1,63 @@
-//! Tower layers for Amazon Bedrock.
+//! Tower layers that keep calls to Amazon Bedrock under quota, retried with care, and answered.
+//!
+//! Calls to Bedrock fail in a handful of well-known ways, and each has another right reaction. This
+//! crate finds out which one it was ([`Cause`]) and gives each layer its own row of one table
+//! ([`Reactions`]) to act on.
+//!
+//! # The stack
+//!
+//! ```no_run
+//! use aws_sdk_bedrockruntime::operation::converse::ConverseInput;
+//! use std::time::Duration;
+//! use tower::{ServiceBuilder, ServiceExt};
+//! use tower_bedrock::{Bedrock, ClassifyLayer, Request, RetryLayer};
+//!
+//! # async fn example(sdk_config: &aws_types::SdkConfig) -> Result<(), Box<dyn std::error::Error>> {
+//! let bedrock = ServiceBuilder::new()
+//!     .layer(RetryLayer::new())
+//!     .layer(ClassifyLayer::new())
+//!     .service(Bedrock::new(sdk_config));
+//!
+//! let input = ConverseInput::builder()
+//!     .model_id("us.amazon.nova-lite-v1:0")
+//!     // .messages(…)
+//!     .build()?;
+//! let request = Request::from(input).with_timeout(Duration::from_secs(60));
+//! let response = bedrock.clone().oneshot(request).await?;
+//! println!("{:?} used {:?}", response.served(), response.usage());
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! One stack serves all operations: `Request::from` picks Converse, InvokeModel, CountTokens or
+//! ApplyGuardrail by the SDK's own input type.
+//!
+//! # What to read first
+//!
+//! * [`Request`] and [`CallContext`]: a call, and what every layer may know of it.
+//! * [`Cause`] and [`Reaction`]: why calls fail, and what each layer does about it.
+//! * [`ClassifyLayer`]: from what the SDK returns to an [`Error`] with a cause.
+//! * [`RetryLayer`]: full jitter, per-cause waits, a budget funded by successes.
+//! * [`Bedrock`]: the SDK at the bottom of the stack, one attempt per call.
+//!
+//! # Order of the layers
+//!
+//! Outermost first: retry, classify, `Bedrock`. Retry reads causes, so it sits outside of classify;
+//! whatever admits single attempts belongs inside of retry, so that a retry is admitted again.
+//!
+//! # Features
+//!
+//! * `aws` (default): the [`Bedrock`] service and the conversions from the SDK's types. Without it
+//!   the layers build alone and no crate of the SDK is in the tree.
+//! * `default-https-client`: the HTTPS client that the SDK would use by itself.
+//!
+//! # Time and chance
+//!
+//! Clocks are tokio's, so tests may pause them; jitter is seedable ([`Jitter::seeded`]).
+
+#![cfg_attr(docsrs, feature(doc_cfg))]
+#![deny(missing_docs)]
+#![forbid(unsafe_code)]
 
 mod call;
 mod cause;

@@ -129,6 +129,12 @@ impl<Out> Response<Out> {
         self.output
     }
 
+    /// By whom and how the call was served.
+    #[must_use]
+    pub const fn served(&self) -> &Served {
+        &self.served
+    }
+
     /// What the reply used; `None` when the service did not say, as for operations without a model.
     #[must_use]
     pub const fn usage(&self) -> Option<&Usage> {

@@ -1,0 +1,51 @@
+use clap::Parser;
+
+/// Makes a few hundred concurrent Converse calls, once with the AWS SDK alone and once through
+/// tower-bedrock, and shows both side by side.
+///
+/// Without options it starts a local Bedrock with tight quotas and some faults; no AWS account is
+/// needed and nothing leaves the machine.
+#[derive(Debug, Parser)]
+#[command(name = "quickstart")]
+pub(crate) struct Cli {
+    /// Calls a Bedrock that is running already: a simulator, a proxy
+    #[arg(long, value_name = "URL", value_parser = endpoint, conflicts_with = "aws")]
+    pub(crate) endpoint: Option<String>,
+
+    /// Calls the real service, with your own credentials; a few calls that cost a little money
+    #[arg(long)]
+    pub(crate) aws: bool,
+
+    /// How many calls to make, all at once [default: 240, with --aws 10]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    calls: Option<u32>,
+
+    /// The model to call, by any id that Bedrock accepts
+    #[arg(long, value_name = "ID", default_value = "us.amazon.nova-lite-v1:0", value_parser = model)]
+    pub(crate) model: String,
+
+    /// Prints the table as one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+impl Cli {
+    pub(crate) fn calls(&self) -> u32 {
+        self.calls.unwrap_or(if self.aws { 10 } else { 240 })
+    }
+}
+
+fn endpoint(url: &str) -> Result<String, String> {
+    let rest = url
+        .strip_prefix("http://")
+        .or_else(|| url.strip_prefix("https://"))
+        .ok_or("it must start with http:// or https://")?;
+    if rest.is_empty() || rest.starts_with('/') || rest.contains(char::is_whitespace) {
+        return Err("it names no host".to_owned());
+    }
+    Ok(url.trim_end_matches('/').to_owned())
+}
+
+fn model(id: &str) -> Result<String, tower_bedrock::InvalidModelId> {
+    tower_bedrock::ModelId::new(id).map(|model| model.to_string())
+}
