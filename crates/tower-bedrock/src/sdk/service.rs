@@ -116,7 +116,7 @@ impl Bedrock {
     }
 
     /// The SDK client of `region`.
-    fn client(&self, region: Option<&Region>) -> Result<Client, RawError> {
+    pub(super) fn client(&self, region: Option<&Region>) -> Result<Client, RawError> {
         let shared = &*self.0;
         let region = match (region, &shared.home) {
             (None, None) => return Err(not_sent(NO_REGION)),
@@ -142,6 +142,15 @@ impl Bedrock {
             Client::from_conf(shared.config.clone().region(sdk_region).build())
         });
         Ok(client.clone())
+    }
+
+    #[cfg(test)]
+    pub(super) fn regions_made(&self) -> usize {
+        self.0
+            .clients
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .len()
     }
 }
 
