@@ -81,18 +81,25 @@ pub struct Refused {
     pub validation: u64,
 }
 
-/// Why a request was refused.
+/// What stood in the way of a call that could otherwise be answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Cause {
     RequestsPerMinute,
     TokensPerMinute,
     TokensPerDay,
     Capacity,
-    Fault,
-    Validation,
 }
 
 impl Refused {
+    pub(super) fn count(&mut self, cause: Cause) {
+        *match cause {
+            Cause::RequestsPerMinute => &mut self.requests_per_minute,
+            Cause::TokensPerMinute => &mut self.tokens_per_minute,
+            Cause::TokensPerDay => &mut self.tokens_per_day,
+            Cause::Capacity => &mut self.capacity,
+        } += 1;
+    }
+
     /// All of them.
     #[must_use]
     pub const fn total(&self) -> u64 {
@@ -106,18 +113,6 @@ impl Refused {
 }
 
 impl Counts {
-    pub(super) fn refuse(&mut self, cause: Cause) {
-        let refused = &mut self.refused;
-        *match cause {
-            Cause::RequestsPerMinute => &mut refused.requests_per_minute,
-            Cause::TokensPerMinute => &mut refused.tokens_per_minute,
-            Cause::TokensPerDay => &mut refused.tokens_per_day,
-            Cause::Capacity => &mut refused.capacity,
-            Cause::Fault => &mut refused.fault,
-            Cause::Validation => &mut refused.validation,
-        } += 1;
-    }
-
     fn add(&mut self, other: &Self) {
         self.requests += other.requests;
         self.admitted += other.admitted;

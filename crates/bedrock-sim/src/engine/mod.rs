@@ -7,10 +7,11 @@ mod index;
 mod lane;
 mod ledger;
 mod meter;
+mod outcome;
 mod quota;
 mod script;
 
-use std::time::Duration;
+use std::{ops::ControlFlow, time::Duration};
 
 pub use call::{
     Admission, Admitted, Call, Finish, ModelHandle, Operation, Refusal, RetryAfterHint,
@@ -22,10 +23,10 @@ pub use ledger::{Counts, Ledger, QuotaLedger, Refused};
 
 use index::Index;
 use lane::{Hold, Lane};
-use ledger::Cause;
+use outcome::Change;
 use script::{Scripts, Whereto};
 
-use crate::{DownAnswer, FaultKind, ModelSpec, Scenario, WhenFull};
+use crate::{ModelSpec, Scenario};
 
 /// A simulated Bedrock, without clock and without IO.
 ///
@@ -40,7 +41,7 @@ use crate::{DownAnswer, FaultKind, ModelSpec, Scenario, WhenFull};
 /// # Example
 ///
 /// ```
-/// use std::time::Duration;
+/// use std::{ops::ControlFlow, time::Duration};
 /// use bedrock_sim::{Admission, Call, Engine, Finish, ModelSpec, Operation, Scenario};
 ///
 /// let model = ModelSpec::new("amazon.nova-lite-v1:0").rpm(1);
@@ -132,103 +133,14 @@ impl State {
         Ticket { slot, serial }
     }
 
-    fn land(&mut self, ticket: &Ticket) -> Option<Flight> {
+    fn land(&mut self, Ticket { slot, serial }: Ticket) -> Option<Flight> {
         let flight = self
             .flights
-            .get_mut(ticket.slot)?
-            .take_if(|flight| flight.serial == ticket.serial)?;
-        self.free.push(ticket.slot);
+            .get_mut(slot)?
+            .take_if(|flight| flight.serial == serial)?;
+        self.free.push(slot);
         Some(flight)
     }
-}
-
-/// What a fault does to a call that is admitted all the same.
-#[derive(Debug, Default)]
-struct Effect {
-    delay: Duration,
-    stream: Option<StreamFault>,
-}
-
-/// What a fault does, or the end that it puts to the call.
-fn effect(fault: &FaultKind, model: Option<&ModelSpec>) -> Result<Effect, Admission> {
-    let stream = match *fault {
-        FaultKind::Error(ref error) => return Err(Admission::Refused(error.refusal(model))),
-        FaultKind::Reset
-        | FaultKind::Down {
-            answer: DownAnswer::Reset,
-        } => return Err(Admission::Reset),
-        FaultKind::NoAnswer
-        | FaultKind::Down {
-            answer: DownAnswer::NoAnswer,
-        } => return Err(Admission::NoAnswer),
-        FaultKind::Down {
-            answer: DownAnswer::ServiceUnavailable,
-        } => {
-            let text = ErrorText::ServiceUnavailable;
-            return Err(Admission::Refused(Refusal::known(text, "", 0)));
-        }
-        FaultKind::SlowFirstToken { delay } => {
-            return Ok(Effect {
-                delay,
-                stream: None,
-            });
-        }
-        FaultKind::StreamCut {
-            after_events: events,
-        } => StreamFault::CutAfter { events },
-        FaultKind::StreamStall {
-            after_events: events,
-            lasts,
-        } => StreamFault::StallAfter { events, lasts },
-        FaultKind::StreamException {
-            after_events: events,
-            ref error,
-        } => StreamFault::ExceptionAfter {
-            events,
-            refusal: error.refusal(model),
-        },
-        FaultKind::BadCrc {
-            after_events: events,
-        } => StreamFault::BadCrcAfter { events },
-        FaultKind::InvalidJson {
-            after_events: events,
-        } => StreamFault::InvalidJsonAfter { events },
-        FaultKind::NoMessageStop => StreamFault::NoMessageStop,
-        FaultKind::CloseInsideFrame {
-            after_events: events,
-        } => StreamFault::CloseInsideFrame { events },
-    };
-    Ok(Effect {
-        delay: Duration::ZERO,
-        stream: Some(stream),
-    })
-}
-
-/// What the model cannot take, however much quota is left.
-fn invalid(call: &Call, spec: &ModelSpec) -> Option<ErrorText> {
-    let over = |asked: u64, limit: Option<u64>| limit.is_some_and(|limit| asked > limit);
-    if over(call.total_input(), spec.context_window) {
-        Some(ErrorText::InputTooLong)
-    } else if over(call.max_tokens.unwrap_or(0), spec.max_output) {
-        Some(ErrorText::MaxTokensTooLarge)
-    } else {
-        None
-    }
-}
-
-fn text_of(cause: Cause, spec: &ModelSpec) -> ErrorText {
-    match (cause, spec.when_full) {
-        (Cause::RequestsPerMinute, _) => ErrorText::RequestsPerMinute,
-        (Cause::TokensPerMinute, _) => ErrorText::TokensPerMinute,
-        (Cause::TokensPerDay, _) => ErrorText::TokensPerDay,
-        (Cause::Capacity, WhenFull::Overloaded) => ErrorText::Overloaded,
-        (Cause::Capacity, WhenFull::ServiceUnavailable) => ErrorText::TooManyConnections,
-        (Cause::Fault | Cause::Validation, _) => ErrorText::UnknownModel,
-    }
-}
-
-fn refusal(text: ErrorText, spec: &ModelSpec) -> Refusal {
-    Refusal::known(text, &spec.id, spec.max_output_tokens())
 }
 
 impl Engine {
@@ -290,35 +202,33 @@ impl Engine {
             region: &lane.region,
             operation: call.operation,
         };
-        let fault = match self.state.scripts.befall(now, whereto) {
-            None => Effect::default(),
-            Some(fault) => match effect(fault, Some(spec)) {
-                Ok(effect) => effect,
-                Err(end) => {
-                    lane.counts.refuse(Cause::Fault);
-                    return end;
-                }
-            },
+        let fault = self.state.scripts.befall(now, whereto);
+        let change = match outcome::of_fault(fault, Some(spec)) {
+            ControlFlow::Continue(change) => change,
+            ControlFlow::Break(end) => {
+                lane.counts.refused.fault += 1;
+                return end;
+            }
         };
         if !call.operation.generates() {
             lane.counts.admitted += 1;
             lane.counts.in_flight += 1;
-            return self.take_off(Some(number), None, fault, None);
+            return self.take_off(Some(number), None, change, None);
         }
-        if let Some(text) = invalid(call, spec) {
-            lane.counts.refuse(Cause::Validation);
-            return Admission::Refused(refusal(text, spec));
+        if let Some(text) = outcome::of_limits(call, spec) {
+            lane.counts.refused.validation += 1;
+            return Admission::Refused(outcome::known(text, spec));
         }
         match lane.admit(now, call, spec, self.scenario.quota()) {
             Ok(hold) => {
                 lane.counts.admitted += 1;
                 lane.counts.in_flight += 1;
                 let answer = lane.answer(call, spec);
-                self.take_off(Some(number), Some(hold), fault, Some(answer))
+                self.take_off(Some(number), Some(hold), change, Some(answer))
             }
             Err(cause) => {
-                lane.counts.refuse(cause);
-                Admission::Refused(refusal(text_of(cause, spec), spec))
+                lane.counts.refused.count(cause);
+                Admission::Refused(outcome::of_cause(cause, spec))
             }
         }
     }
@@ -339,19 +249,17 @@ impl Engine {
             region,
             operation,
         };
-        let fault = match state.scripts.befall(now, whereto) {
-            None => Effect::default(),
-            Some(fault) => match effect(fault, None) {
-                Ok(effect) => effect,
-                Err(end) => {
-                    state.elsewhere.refuse(Cause::Fault);
-                    return end;
-                }
-            },
+        let fault = state.scripts.befall(now, whereto);
+        let change = match outcome::of_fault(fault, None) {
+            ControlFlow::Continue(change) => change,
+            ControlFlow::Break(end) => {
+                state.elsewhere.refused.fault += 1;
+                return end;
+            }
         };
         state.elsewhere.admitted += 1;
         state.elsewhere.in_flight += 1;
-        self.take_off(None, None, fault, None)
+        self.take_off(None, None, change, None)
     }
 
     /// Counts a request that was refused before it came to [`admit`](Self::admit): one that cannot
@@ -360,13 +268,13 @@ impl Engine {
         let lane = model.and_then(|model| self.state.lanes.get_mut(model.0 as usize));
         let counts = lane.map_or(&mut self.state.elsewhere, |lane| &mut lane.counts);
         counts.requests += 1;
-        counts.refuse(Cause::Validation);
+        counts.refused.validation += 1;
     }
 
     /// Ends an admitted call: frees its slot and replaces its hold by what it used.
     pub fn finish(&mut self, now: Duration, ticket: Ticket, finish: Finish) {
         let now = self.state.advance(now);
-        let Some(flight) = self.state.land(&ticket) else {
+        let Some(flight) = self.state.land(ticket) else {
             return;
         };
         let lane = flight.lane.and_then(|lane| self.state.lanes.get_mut(lane));
@@ -394,7 +302,7 @@ impl Engine {
             .map(|lane| lane.ledger(self.scenario.account(), &self.scenario.models()[lane.spec]))
             .collect();
         Ledger::new(
-            now,
+            now.max(Duration::from_nanos(self.state.now)),
             quotas,
             self.state.elsewhere,
             self.state.scripts.fired().clone(),
@@ -405,7 +313,7 @@ impl Engine {
         &mut self,
         lane: Option<usize>,
         hold: Option<Hold>,
-        fault: Effect,
+        change: Change,
         answer: Option<lane::Answer>,
     ) -> Admission {
         let serial = self.next_serial;
@@ -416,9 +324,9 @@ impl Engine {
             ticket,
             output_tokens: answer.output_tokens,
             hit_max_tokens: answer.hit_max_tokens,
-            first_token_after: answer.first_token_after.saturating_add(fault.delay),
+            first_token_after: answer.first_token_after.saturating_add(change.delay),
             per_token: answer.per_token,
-            stream_fault: fault.stream,
+            stream_fault: change.stream,
         })
     }
 }

@@ -56,7 +56,6 @@ pub struct Scenario {
 
 impl Scenario {
     /// A scenario to be made in code.
-    #[must_use]
     pub fn builder() -> ScenarioBuilder {
         ScenarioBuilder(Self {
             seed: 0,
