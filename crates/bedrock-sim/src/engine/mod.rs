@@ -10,6 +10,8 @@ mod meter;
 mod outcome;
 mod quota;
 mod script;
+#[cfg(test)]
+mod tests;
 
 use std::{ops::ControlFlow, time::Duration};
 

@@ -1,0 +1,7 @@
+mod capacity;
+mod faults;
+mod options;
+mod properties;
+mod published;
+mod resolve;
+mod support;
