@@ -1,0 +1,158 @@
+//! The simulator as a Tower service over HTTP requests: in process, on tokio's clock.
+
+mod body;
+mod exchange;
+mod generate;
+mod ids;
+mod settlement;
+mod state;
+
+use std::{
+    error::Error,
+    fmt,
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::Body;
+use tower_service::Service;
+
+pub use body::SimBody;
+
+use self::state::Shared;
+use crate::{engine::Ledger, scenario::Scenario};
+
+/// A simulated Bedrock that answers HTTP requests in process.
+///
+/// It reads the clock of tokio, so that under a paused clock a minute of quota passes in no time:
+///
+/// ```
+/// use bedrock_sim::{ModelSpec, Scenario, SimService};
+/// use http::Request;
+/// use http_body_util::{BodyExt, Full};
+/// use tower::ServiceExt;
+///
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let scenario = Scenario::builder()
+///     .model(ModelSpec::new("amazon.nova-lite-v1:0"))
+///     .build()?;
+/// let bedrock = SimService::new(scenario);
+///
+/// let request = Request::post("/model/amazon.nova-lite-v1%3A0/converse")
+///     .header("authorization", "Bearer any-key")
+///     .body(Full::from(r#"{"messages":[{"role":"user","content":[{"text":"Hello"}]}]}"#))?;
+/// let response = bedrock.oneshot(request).await?;
+/// assert_eq!(response.status(), 200);
+/// let body = response.into_body().collect().await?.to_bytes();
+/// assert!(body.starts_with(br#"{"output":{"message":{"role":"assistant""#));
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Shared state
+///
+/// Clones are one Bedrock: they share quotas, capacity, caches and the ledger.
+///
+/// # Readiness
+///
+/// Always ready. What is too much is refused, as the service does.
+///
+/// # Cancellation
+///
+/// Dropping the future, or the body of a stream, is a client that went away: the call's slot is
+/// free again at once, and what had been generated until then is charged.
+///
+/// # Errors
+///
+/// Refusals are responses. [`SimError`] stands for what has no response.
+#[derive(Clone)]
+pub struct SimService {
+    shared: Arc<Shared>,
+}
+
+impl SimService {
+    /// A Bedrock as the scenario describes it. Its time starts now.
+    #[must_use]
+    pub fn new(scenario: Scenario) -> Self {
+        Self {
+            shared: Arc::new(Shared::new(scenario)),
+        }
+    }
+
+    /// What has happened so far.
+    #[must_use]
+    pub fn ledger(&self) -> Ledger {
+        self.shared.ledger()
+    }
+
+    /// Starts anew: full quotas, empty caches, faults unspent, the seed's chance from its beginning.
+    ///
+    /// Calls in flight run on, but count no more.
+    pub fn reset(&self) {
+        self.shared.lock().reset();
+    }
+}
+
+impl<B> Service<Request<B>> for SimService
+where
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
+    type Response = Response<SimBody>;
+    type Error = SimError;
+    type Future = ResponseFuture;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        ResponseFuture(Box::pin(exchange::answer(
+            Arc::clone(&self.shared),
+            request,
+        )))
+    }
+}
+
+impl fmt::Debug for SimService {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SimService").finish_non_exhaustive()
+    }
+}
+
+/// The future of [`SimService`].
+#[must_use = "futures do nothing unless polled"]
+pub struct ResponseFuture(
+    Pin<Box<dyn Future<Output = Result<Response<SimBody>, SimError>> + Send>>,
+);
+
+impl Future for ResponseFuture {
+    type Output = Result<Response<SimBody>, SimError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.0.as_mut().poll(cx)
+    }
+}
+
+impl fmt::Debug for ResponseFuture {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ResponseFuture").finish_non_exhaustive()
+    }
+}
+
+/// What happens to a request or a body in place of an answer.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SimError {
+    /// A fault of the scenario breaks the connection: before the headers, or within a stream.
+    #[error("the simulator reset the connection, as its scenario asks")]
+    ConnectionReset,
+    /// The request's body broke off before it was whole.
+    #[error("the request's body could not be read")]
+    RequestBody(#[source] Box<dyn Error + Send + Sync>),
+}

@@ -1,0 +1,60 @@
+//! What all clones of a service share.
+
+use std::{
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use tokio::time::Instant;
+
+use super::ids::Ids;
+use crate::{
+    engine::{Engine, Ledger, ModelHandle},
+    scenario::Scenario,
+    wire::cache::PromptCache,
+};
+
+/// The state behind its lock, which is held for one decision at a time and never across an await.
+pub(super) struct Shared(Mutex<State>);
+
+pub(super) struct State {
+    pub(super) engine: Engine,
+    pub(super) cache: PromptCache<ModelHandle>,
+    pub(super) ids: Ids,
+    /// The engine's zero.
+    epoch: Instant,
+}
+
+impl Shared {
+    pub(super) fn new(scenario: Scenario) -> Self {
+        Self(Mutex::new(State {
+            ids: Ids::new(scenario.seed()),
+            engine: Engine::new(scenario),
+            cache: PromptCache::default(),
+            epoch: Instant::now(),
+        }))
+    }
+
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
+        // A panic leaves at most one call miscounted, which no later one has to suffer for.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn ledger(&self) -> Ledger {
+        let state = self.lock();
+        state.engine.ledger(state.now())
+    }
+}
+
+impl State {
+    pub(super) fn now(&self) -> Duration {
+        self.epoch.elapsed()
+    }
+
+    pub(super) fn reset(&mut self) {
+        self.ids = Ids::new(self.engine.scenario().seed());
+        self.engine.reset();
+        self.cache.clear();
+        self.epoch = Instant::now();
+    }
+}
