@@ -295,7 +295,11 @@ fn what(fault: &FaultSpec, place: impl Fn(&'static str) -> Place) -> Result<(), 
         let everywhere = error.exception != Exception::ModelTimeout;
         if !everywhere && fault.operations != [Operation::InvokeModelWithResponseStream] {
             return refuse(
-                place("operation"),
+                place(if fault.operations.is_empty() {
+                    "exception"
+                } else {
+                    "operation"
+                }),
                 format_args!(
                     "{code} comes in the stream of InvokeModelWithResponseStream alone: set \
                      `operation` to it"
