@@ -92,11 +92,10 @@ pub(super) static VALIDATION: Family = Family {
         UNKNOWN_MODEL,
         TOO_MUCH_OUTPUT,
         OVERFLOW,
-        RETENTION,
         ENTITLEMENT,
         CONTENT,
     ],
-    otherwise: Cause::InvalidRequest,
+    otherwise: Cause::InvalidRequest, // 21, among others.
     wrapped: Some(&WRAPPED),
 };
 /// Row 13, as a validation or an internal error: no status tells what the model meant, but some of

@@ -211,6 +211,7 @@ fn a_session_token_is_never_shown() {
 }
 
 /// What is cut is the secret: the sentence before it stays, and so do other messages of any kind.
+/// Only where credentials are the matter, no more than a line is told.
 #[test]
 fn what_is_no_secret_is_kept() {
     let shown = |message: &str| {
@@ -228,6 +229,9 @@ fn what_is_no_secret_is_kept() {
     assert_eq!(told, (sentence.to_owned(), false));
     let expired = "Signature expired: 20250130T203827Z is now earlier than 20250130T204131Z";
     assert_eq!(shown(expired), (expired.to_owned(), true));
+
+    let told = shown("Refused.\nWhat was sent follows");
+    assert_eq!(told.0, "Refused.");
 
     let lines = "first line\nsecond line";
     let raw = super::answered(Some("ValidationException"), Some(400), Some(lines));
