@@ -391,19 +391,23 @@ impl Reactions {
 
     /// The reaction to `error`: the row of its cause, narrowed by what else the error tells.
     ///
-    /// A model that failed with a status of its own is retried only for 429 and 5xx, and is a
-    /// failure for the circuit breaker only for 5xx (BEDROCK.md §2.1, row 13).
+    /// A model that failed with a status of its own, at once or inside a stream, is retried only for
+    /// 429 and 5xx, and is a failure for the circuit breaker only for 5xx (BEDROCK.md §2.1, rows 13
+    /// and 14). One that does not tell its status is not retried, inside a stream it is.
     #[must_use]
     pub fn of(&self, error: &Error) -> Reaction {
         let mut reaction = self.get(error.cause());
-        if error.cause() == Cause::ModelFailed {
-            match error.original_status() {
-                Some(500..=599) => {}
-                Some(429) => reaction.breaker = BreakerReaction::Ignore,
-                _ => {
-                    reaction.retry = RetryReaction::Never;
-                    reaction.breaker = BreakerReaction::Ignore;
-                }
+        let original_status = match (error.cause(), error.original_status()) {
+            (Cause::ModelFailed, None) => Some(400),
+            (Cause::ModelFailed | Cause::StreamFailed, status) => status,
+            _ => None,
+        };
+        match original_status {
+            None | Some(500..=599) => {}
+            Some(429) => reaction.breaker = BreakerReaction::Ignore,
+            Some(_) => {
+                reaction.retry = RetryReaction::Never;
+                reaction.breaker = BreakerReaction::Ignore;
             }
         }
         reaction
@@ -483,5 +487,9 @@ mod tests {
         assert_eq!(of(503).breaker, BreakerReaction::Failure);
         let untold = reactions.of(&Error::new(Cause::ModelFailed));
         assert_eq!(untold.retry, RetryReaction::Never);
+        let in_stream = Error::new(Cause::StreamFailed);
+        assert_ne!(reactions.of(&in_stream).retry, RetryReaction::Never);
+        let in_stream = in_stream.with_original_status(400);
+        assert_eq!(reactions.of(&in_stream).retry, RetryReaction::Never);
     }
 }

@@ -7,12 +7,13 @@
 //! # The stack
 //!
 //! ```no_run
+//! # #[cfg(feature = "aws")]
+//! # async fn example(sdk_config: &aws_types::SdkConfig) -> Result<(), Box<dyn std::error::Error>> {
 //! use aws_sdk_bedrockruntime::operation::converse::ConverseInput;
 //! use std::time::Duration;
 //! use tower::{ServiceBuilder, ServiceExt};
 //! use tower_bedrock::{Bedrock, ClassifyLayer, Request, RetryLayer};
 //!
-//! # async fn example(sdk_config: &aws_types::SdkConfig) -> Result<(), Box<dyn std::error::Error>> {
 //! let bedrock = ServiceBuilder::new()
 //!     .layer(RetryLayer::new())
 //!     .layer(ClassifyLayer::new())

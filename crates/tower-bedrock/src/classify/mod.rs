@@ -88,47 +88,12 @@ impl Classifier {
         details.code = details
             .code
             .map(|code| catalogue::bare_code(&code).to_owned());
-        if let Some(message) = &mut details.message {
-            if cut_secrets(message) {
-                // What lies under it says the same again.
-                details.source = None;
-            }
-            if cause == Cause::Credentials {
-                message.truncate(message.find('\n').unwrap_or(message.len()));
-            }
+        details.cut_secrets();
+        if let (Cause::Credentials, Some(message)) = (cause, &mut details.message) {
+            message.truncate(message.find('\n').unwrap_or(message.len()));
         }
         Error::from_details(cause, details)
     }
-}
-
-/// Where the service begins to repeat what was signed, or what it should have been signed with.
-const SECRETS: [&str; 5] = [
-    "The Canonical String",
-    "The String-to-Sign",
-    "x-amz-security-token",
-    "in Authorization header:",
-    "Authorization=",
-];
-
-/// A refused signature is answered with the request that should have been signed, session token
-/// included: keeps the sentence, drops the rest, whatever cause a rule of the caller's finds in it.
-fn cut_secrets(message: &mut String) -> bool {
-    let found = SECRETS
-        .iter()
-        .filter_map(|start| find_ignore_case(message, start));
-    let Some(at) = found.min() else {
-        return false;
-    };
-    message.truncate(at);
-    message.truncate(message.trim_end().len());
-    true
-}
-
-fn find_ignore_case(text: &str, part: &str) -> Option<usize> {
-    let part = part.as_bytes();
-    text.as_bytes()
-        .windows(part.len())
-        .position(|window| window.eq_ignore_ascii_case(part))
 }
 
 impl fmt::Debug for Classifier {

@@ -31,6 +31,7 @@ where
                 details.message = error.message().map(str::to_owned);
                 details.original_status = original_status(&error);
                 details.source = Some(error.into());
+                details.cut_secrets();
                 Self::Answered(Box::new(details))
             }
             SdkError::DispatchFailure(_) => without_answer(error, details, Self::Connect),

@@ -1,8 +1,17 @@
 //! What the layers answer when a call does not succeed.
 
+mod raw;
+mod secrets;
+
 use std::{error::Error as StdError, fmt, time::Duration};
 
-use crate::{call::CallContext, call::Operation, cause::Cause, route::Route};
+use crate::{
+    call::{CallContext, Operation},
+    cause::Cause,
+    route::Route,
+};
+
+pub use raw::{ErrorDetails, RawError};
 
 /// A boxed error, as Tower's middleware passes it.
 pub type BoxError = Box<dyn StdError + Send + Sync>;
@@ -28,50 +37,6 @@ struct Inner {
     cause: Cause,
     details: ErrorDetails,
     place: Option<Place>,
-}
-
-/// What an error tells of itself, before and after it has a cause. Every part may be missing.
-#[derive(Default)]
-#[non_exhaustive]
-pub struct ErrorDetails {
-    /// The service's code, such as `ThrottlingException`.
-    pub code: Option<String>,
-    /// What the service, or the layer that refused, said.
-    pub message: Option<String>,
-    /// The HTTP status.
-    pub status: Option<u16>,
-    /// The status that the model behind the service answered with.
-    pub original_status: Option<u16>,
-    /// The service's id of the request.
-    pub request_id: Option<String>,
-    /// How long the service asked to wait.
-    pub retry_after: Option<Duration>,
-    /// What lies under it.
-    pub source: Option<BoxError>,
-}
-
-/// An error as it comes from what really sends the call, before anybody has asked for its cause.
-///
-/// [`ClassifyLayer`](crate::ClassifyLayer) turns it into an [`Error`].
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum RawError {
-    /// The service answered, with an error: by status and headers, or by an exception in a stream.
-    Answered(Box<ErrorDetails>),
-    /// The answer could not be read.
-    Unreadable(Box<ErrorDetails>),
-    /// No connection, or one that broke before the answer was complete.
-    Connect(Box<ErrorDetails>),
-    /// No answer in time.
-    Timeout(Box<ErrorDetails>),
-    /// No credentials could be had to sign the request with.
-    Credentials(Box<ErrorDetails>),
-    /// The request could not be built, so nothing was sent.
-    NotSent(Box<ErrorDetails>),
-    /// An error that has its cause already.
-    Classified(Error),
-    /// An error of a type that we do not know.
-    Other(BoxError),
 }
 
 struct Place {
@@ -236,41 +201,6 @@ impl fmt::Display for Error {
     }
 }
 
-/// Continues a line: code and status, the message, the request id.
-impl fmt::Display for ErrorDetails {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (&self.code, self.status) {
-            (Some(code), Some(status)) => write!(f, " ({code}, HTTP {status})")?,
-            (Some(code), None) => write!(f, " ({code})")?,
-            (None, Some(status)) => write!(f, " (HTTP {status})")?,
-            (None, None) => {}
-        }
-        if let Some(message) = &self.message {
-            write!(f, ": {message}")?;
-        }
-        if let Some(request_id) = &self.request_id {
-            write!(f, " [request id {request_id}]")?;
-        }
-        Ok(())
-    }
-}
-
-impl fmt::Debug for ErrorDetails {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // The source's own `Debug` may hold a whole response; its `Display` does not.
-        let source = self.source.as_ref().map(ToString::to_string);
-        f.debug_struct("ErrorDetails")
-            .field("code", &self.code)
-            .field("message", &self.message)
-            .field("status", &self.status)
-            .field("original_status", &self.original_status)
-            .field("request_id", &self.request_id)
-            .field("retry_after", &self.retry_after)
-            .field("source", &source)
-            .finish()
-    }
-}
-
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Error")
@@ -299,88 +229,5 @@ impl From<BoxError> for Error {
                 .with_message(other.to_string())
                 .with_source(other),
         }
-    }
-}
-
-// === impl RawError ===
-
-impl RawError {
-    /// What the error tells of itself; `None` for one of a type that we do not know, and for one
-    /// that has its cause already.
-    #[must_use]
-    pub fn details(&self) -> Option<&ErrorDetails> {
-        match self {
-            Self::Answered(details)
-            | Self::Unreadable(details)
-            | Self::Connect(details)
-            | Self::Timeout(details)
-            | Self::Credentials(details)
-            | Self::NotSent(details) => Some(details),
-            Self::Classified(_) | Self::Other(_) => None,
-        }
-    }
-}
-
-impl fmt::Display for RawError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (what, details) = match self {
-            Self::Answered(details) => ("the service answered with an error", details),
-            Self::Unreadable(details) => ("the answer could not be read", details),
-            Self::Connect(details) => ("the connection failed", details),
-            Self::Timeout(details) => ("no answer in time", details),
-            Self::Credentials(details) => ("no credentials", details),
-            Self::NotSent(details) => ("the request could not be built", details),
-            Self::Classified(error) => return error.fmt(f),
-            Self::Other(error) => return error.fmt(f),
-        };
-        write!(f, "{what}{details}")
-    }
-}
-
-impl StdError for RawError {
-    fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        match self {
-            Self::Classified(error) => error.source(),
-            Self::Other(error) => error.source(),
-            _ => self.details()?.source.as_deref().map(|source| source as _),
-        }
-    }
-}
-
-impl From<Error> for RawError {
-    fn from(error: Error) -> Self {
-        Self::Classified(error)
-    }
-}
-
-/// Takes a [`RawError`] or an [`Error`] back out of its box, and knows I/O errors and tokio's
-/// `Elapsed`; anything else stays [`RawError::Other`].
-impl From<BoxError> for RawError {
-    fn from(error: BoxError) -> Self {
-        let error = match error.downcast::<Self>() {
-            Ok(raw) => return *raw,
-            Err(error) => error,
-        };
-        let error = match error.downcast::<Error>() {
-            Ok(error) => return Self::Classified(*error),
-            Err(error) => error,
-        };
-        let details = |error: BoxError| {
-            Box::new(ErrorDetails {
-                message: Some(error.to_string()),
-                source: Some(error),
-                ..ErrorDetails::default()
-            })
-        };
-        if let Some(io) = error.downcast_ref::<std::io::Error>() {
-            return match io.kind() {
-                std::io::ErrorKind::TimedOut => Self::Timeout(details(error)),
-                _ => Self::Connect(details(error)),
-            };
-        }
-        if error.is::<tokio::time::error::Elapsed>() {
-            return Self::Timeout(details(error));
-        }
-        Self::Other(error)
     }
 }
