@@ -28,7 +28,7 @@ pub(super) struct Lane {
     generating: u64,
     burndown: u64,
     /// What a call without `maxTokens` holds.
-    max_output: u64,
+    pub(super) max_output: u64,
     pub(super) counts: Counts,
     chance: StdRng,
 }

@@ -28,12 +28,22 @@ use lane::{Hold, Lane};
 use outcome::Change;
 use script::{Scripts, Whereto};
 
+#[cfg(doc)]
+use crate::QuotaOptions;
 use crate::{ModelSpec, Scenario};
 
 /// A simulated Bedrock, without clock and without IO.
 ///
 /// It is told of every request and its end, at a time that its caller names, and decides what
-/// becomes of it. From the same scenario, the same calls at the same times get the same decisions.
+/// becomes of it. From the same scenario, the same calls at the same times get the same decisions;
+/// another version of this crate may draw other numbers from the same seed.
+///
+/// # Quotas
+///
+/// Each account × source region × path × base model has its own ([`QuotaLedger`] names them). A
+/// call is held to what it may use at most, input, cache and `maxTokens`, and settled at its end to
+/// what it did use, input, cache writes and output times the burndown rate (BEDROCK.md §3.2). A
+/// refused call draws nothing. What is disputed of this is a setting: [`QuotaOptions`].
 ///
 /// # Time
 ///
@@ -219,7 +229,7 @@ impl Engine {
         }
         if let Some(text) = outcome::of_limits(call, spec) {
             lane.counts.refused.validation += 1;
-            return Admission::Refused(outcome::known(text, spec));
+            return Admission::Refused(Refusal::known(text, &spec.id, lane.max_output));
         }
         match lane.admit(now, call, spec, self.scenario.quota()) {
             Ok(hold) => {
@@ -230,7 +240,8 @@ impl Engine {
             }
             Err(cause) => {
                 lane.counts.refused.count(cause);
-                Admission::Refused(outcome::of_cause(cause, spec))
+                let text = outcome::of_cause(cause, spec.when_full);
+                Admission::Refused(Refusal::known(text, &spec.id, lane.max_output))
             }
         }
     }

@@ -88,18 +88,12 @@ pub(super) fn of_limits(call: &Call, spec: &ModelSpec) -> Option<ErrorText> {
 }
 
 /// What a refused call hears.
-pub(super) fn of_cause(cause: Cause, spec: &ModelSpec) -> Refusal {
-    let text = match (cause, spec.when_full) {
+pub(super) fn of_cause(cause: Cause, when_full: WhenFull) -> ErrorText {
+    match (cause, when_full) {
         (Cause::RequestsPerMinute, _) => ErrorText::RequestsPerMinute,
         (Cause::TokensPerMinute, _) => ErrorText::TokensPerMinute,
         (Cause::TokensPerDay, _) => ErrorText::TokensPerDay,
         (Cause::Capacity, WhenFull::Overloaded) => ErrorText::Overloaded,
         (Cause::Capacity, WhenFull::ServiceUnavailable) => ErrorText::TooManyConnections,
-    };
-    known(text, spec)
-}
-
-/// A known text, for a call of this model.
-pub(super) fn known(text: ErrorText, spec: &ModelSpec) -> Refusal {
-    Refusal::known(text, &spec.id, spec.max_output_tokens())
+    }
 }

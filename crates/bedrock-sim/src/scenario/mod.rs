@@ -44,6 +44,8 @@ pub use options::{DailyReset, QuotaOptions, Window};
 /// assert_eq!(scenario, same);
 /// # Ok::<(), bedrock_sim::ScenarioError>(())
 /// ```
+///
+#[doc = include_str!("format.md")]
 #[derive(Clone, Debug, PartialEq)]
 pub struct Scenario {
     seed: u64,

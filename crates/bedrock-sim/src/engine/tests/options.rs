@@ -80,6 +80,38 @@ fn a_hold_of_a_past_minute_comes_back_once() {
     }
 }
 
+/// What comes back never fills a bucket beyond its size, not even for an instant.
+#[test]
+fn a_returned_hold_does_not_overfill_the_bucket() {
+    let mut sim = Sim::new(plain().tpm(1_000));
+    let call = Call::new(sim.model, Operation::Converse, 0).max_tokens(1_000);
+    let idle = sim.admit(0, &call).unwrap();
+    sim.finish(60_000, idle, Finish::Complete { output_tokens: 0 });
+    assert!(!sim.serve(60_000, &sim.call(1_001)));
+    assert!(sim.serve(60_000, &sim.call(1_000)));
+}
+
+/// What a call used beyond its hold is drawn when it ends, in either window of log.
+#[test]
+fn use_beyond_the_hold_is_drawn_at_the_end() {
+    for (window, back) in [
+        (Window::SlidingWindow, 130_000),
+        (Window::FixedMinute, 120_000),
+    ] {
+        let options = QuotaOptions::new().window(window);
+        let mut sim = Sim::with(plain().tpm(1_000), options, []);
+        let call = Call::new(sim.model, Operation::Converse, 100).max_tokens(900);
+        let greedy = sim.admit(0, &call).unwrap();
+        let finish = Finish::Complete {
+            output_tokens: 1_500,
+        };
+        sim.finish(70_000, greedy, finish);
+        assert!(!sim.serve(back - 1, &sim.call(401)), "{window:?}");
+        assert!(sim.serve(back - 1, &sim.call(400)), "{window:?}");
+        assert!(sim.serve(back, &sim.call(600)), "{window:?}");
+    }
+}
+
 /// Requests are checked before tokens, and the tokens of the day before those of the minute; the
 /// texts tell which it was.
 #[test]
@@ -150,6 +182,16 @@ fn the_hold_follows_its_options() {
     assert_eq!(held(options().reservation_burndown(true)), 321_000);
     assert_eq!(held(options().min_output_reservation(4_096)), 65_000);
     assert_eq!(held(options().min_output_reservation(100_000)), 101_000);
+}
+
+/// A lagging quota hears of a draw exactly when the lag is over.
+#[test]
+fn a_lag_ends_when_it_is_over() {
+    let options = QuotaOptions::new().enforcement_lag(ms(2_000));
+    let mut sim = Sim::with(plain().tpm(6_000), options, []);
+    assert!(sim.serve(0, &sim.call(6_000)));
+    assert!(sim.serve(1_999, &sim.call(1)));
+    assert!(!sim.serve(2_000, &sim.call(1)));
 }
 
 /// With a lag, a burst overshoots until the quota hears of it, and the debt is paid afterwards.
