@@ -1,4 +1,28 @@
-//! A local Amazon Bedrock.
+//! A local Amazon Bedrock: the real wire protocol, quotas that are enforced, capacity that runs out,
+//! and faults on cue, without an AWS account.
+//!
+//! What it simulates is a [`Scenario`], from a TOML file or made in code. What to reach it by:
+//!
+//! - [`SimService`] answers HTTP requests in process. On a paused tokio clock an hour of traffic
+//!   takes as long as its arithmetic.
+//! - `SimHttpClient` (feature `sdk-client`) is the same as the HTTP client of an AWS SDK for Rust.
+//! - `Server` (feature `server`) listens on a port, for an SDK in any language.
+//! - The `bedrock-sim` command (feature `cli`) runs one: `bedrock-sim serve`.
+//!
+//! Below them all is [`Engine`], which decides what becomes of each call. It has neither clock nor
+//! IO, and can be driven alone.
+//!
+//! ```
+//! use bedrock_sim::{ErrorText, FaultSpec, ModelSpec, Scenario, SimService};
+//!
+//! let scenario = Scenario::builder()
+//!     .model(ModelSpec::new("amazon.nova-lite-v1:0").rpm(60).tpm(100_000))
+//!     .fault(FaultSpec::error(ErrorText::TooManyConnections).every(10))
+//!     .build()?;
+//! let bedrock = SimService::new(scenario);
+//! # drop(bedrock);
+//! # Ok::<(), bedrock_sim::ScenarioError>(())
+//! ```
 
 mod engine;
 mod scenario;
