@@ -12,7 +12,7 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use super::{SimError, settlement::Settlement};
+use super::{SimError, settlement::Settlement, state::later};
 use crate::wire::script::{Act, Script};
 
 /// How long a cut waits, so that a server gets out what was sent before it. The scenario's own
@@ -59,7 +59,7 @@ impl StreamBody {
             return Poll::Pending;
         };
         if !self.cutting {
-            ready!(self.poll_until(self.admitted + due, cx));
+            ready!(self.poll_until(later(self.admitted, due), cx));
             let act = self.script.act(self.admitted.elapsed());
             match act {
                 Ok(Act::Cut) => self.cutting = true,

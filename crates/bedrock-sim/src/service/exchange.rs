@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep_until};
 use super::{
     SimBody, SimError, generate,
     settlement::{Progress, Settlement},
-    state::Shared,
+    state::{Shared, later},
 };
 use crate::{
     engine::{Admission, Admitted, Call, ErrorText, ModelHandle, Operation},
@@ -72,7 +72,7 @@ where
     let mut response = match respond(&shared, &parts, body).await {
         Ok(response) => response,
         Err(Stop::Error(error)) => {
-            wait_until(Instant::now() + error.after).await;
+            wait_until(later(Instant::now(), error.after)).await;
             error.into_response().map(SimBody::whole)
         }
         Err(Stop::Reset) => return Err(SimError::ConnectionReset),
@@ -209,7 +209,7 @@ async fn apply_guardrail(
 /// Lets an answer take its time, for operations that generate nothing.
 async fn take_time(shared: &Arc<Shared>, admitted: Admitted) {
     let settlement = Settlement::new(Arc::clone(shared), admitted.ticket, Progress::Sent(0));
-    wait_until(Instant::now() + admitted.first_token_after).await;
+    wait_until(later(Instant::now(), admitted.first_token_after)).await;
     settlement.complete(0);
 }
 

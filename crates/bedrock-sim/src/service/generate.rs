@@ -9,7 +9,7 @@ use super::{
     SimBody,
     exchange::{Model, Stop, admitted, json, pace, valid, wait_until},
     settlement::{Progress, Settlement},
-    state::Shared,
+    state::{Shared, later},
 };
 use crate::{
     engine::{Admitted, Call, Operation},
@@ -53,7 +53,7 @@ pub(super) async fn generate(
         tokens,
     };
     let settlement = Settlement::new(Arc::clone(shared), admitted.ticket, progress);
-    wait_until(arrived + pace.due(tokens)).await;
+    wait_until(later(arrived, pace.due(tokens))).await;
     settlement.complete(tokens);
     Ok(whole(&reply, pace, arrived.elapsed()))
 }

@@ -14,6 +14,14 @@ use crate::{
     wire::cache::PromptCache,
 };
 
+/// As good as never, where a time of the scenario is beyond what a clock can tell: 30 years.
+const FAR: Duration = Duration::from_secs(30 * 365 * 24 * 60 * 60);
+
+/// A time after an instant.
+pub(super) fn later(from: Instant, by: Duration) -> Instant {
+    from.checked_add(by).unwrap_or_else(|| from + FAR)
+}
+
 /// The state behind its lock, which is held for one decision at a time and never across an await.
 pub(super) struct Shared(Mutex<State>);
 

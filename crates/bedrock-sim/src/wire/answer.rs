@@ -16,6 +16,10 @@ const INPUT_BYTES_PER_DELTA: usize = 4;
 /// The most deltas that a stream is cut into.
 const MAX_DELTAS: u64 = 256;
 
+/// The longest text that is written, in bytes: what the service takes as a body. A scenario may ask
+/// for any number of tokens.
+const MAX_TEXT: u64 = super::MAX_BODY as u64;
+
 /// An answer.
 #[derive(Debug)]
 pub(crate) struct Answer {
@@ -90,7 +94,8 @@ impl Answer {
     }
 
     fn offset(&self, token: u64) -> usize {
-        (token as f64 * self.bytes_per_token) as usize
+        let bytes = (token as f64 * self.bytes_per_token) as u64;
+        bytes.min(MAX_TEXT) as usize
     }
 }
 

@@ -131,6 +131,13 @@ impl<K: Copy + Eq + Hash> PromptCache<K> {
         }
     }
 
+    /// How many prefixes are kept.
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        assert_eq!(self.entries.len(), self.by_expiry.len());
+        self.entries.len()
+    }
+
     pub(crate) fn clear(&mut self) {
         self.entries.clear();
         self.by_expiry.clear();

@@ -14,6 +14,8 @@ pub(crate) mod guardrail;
 pub(crate) mod reply;
 pub(crate) mod request;
 pub(crate) mod script;
+#[cfg(test)]
+mod tests;
 pub(crate) mod uri;
 
 /// `content-type` of everything but streams.

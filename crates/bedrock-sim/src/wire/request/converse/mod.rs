@@ -1,13 +1,13 @@
 //! The body of `Converse`, which Amazon Nova's `InvokeModel` shares (BEDROCK.md §5.2).
 
-use std::time::Duration;
+mod block;
 
 use serde::Deserialize;
 use serde_json::Value;
 
+use self::block::{Block, CachePoint};
 use super::{Prompt, Tool, text::Text};
 use crate::wire::{
-    cache::{DEFAULT_TTL, LONG_TTL},
     content::{Collector, Content},
     error::WireError,
 };
@@ -38,82 +38,6 @@ struct Message<'a> {
     role: Text<'a>,
     #[serde(borrow, default)]
     content: Vec<Block<'a>>,
-}
-
-/// A content block: a union, of which one member is there. Unknown members count nothing.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Block<'a> {
-    #[serde(borrow)]
-    text: Option<Text<'a>>,
-    #[serde(borrow)]
-    image: Option<Media<'a>>,
-    #[serde(borrow)]
-    video: Option<Media<'a>>,
-    #[serde(borrow)]
-    document: Option<Media<'a>>,
-    tool_use: Option<ToolUse>,
-    #[serde(borrow)]
-    tool_result: Option<ToolResult<'a>>,
-    json: Option<Value>,
-    #[serde(borrow)]
-    guard_content: Option<GuardContent<'a>>,
-    #[serde(borrow)]
-    reasoning_content: Option<ReasoningContent<'a>>,
-    cache_point: Option<CachePoint>,
-}
-
-#[derive(Deserialize)]
-struct Media<'a> {
-    #[serde(borrow)]
-    source: Option<Source<'a>>,
-}
-
-#[derive(Deserialize)]
-struct Source<'a> {
-    #[serde(borrow)]
-    bytes: Option<Text<'a>>,
-    #[serde(borrow)]
-    text: Option<Text<'a>>,
-}
-
-#[derive(Deserialize)]
-struct ToolUse {
-    name: String,
-    #[serde(default)]
-    input: Value,
-}
-
-#[derive(Deserialize)]
-struct ToolResult<'a> {
-    #[serde(borrow, default)]
-    content: Vec<Block<'a>>,
-}
-
-#[derive(Deserialize)]
-struct GuardContent<'a> {
-    #[serde(borrow)]
-    text: Option<GuardText<'a>>,
-    #[serde(borrow)]
-    image: Option<Media<'a>>,
-}
-
-#[derive(Deserialize)]
-struct GuardText<'a> {
-    #[serde(borrow)]
-    text: Text<'a>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct ReasoningContent<'a> {
-    #[serde(borrow)]
-    reasoning_text: Option<GuardText<'a>>,
-}
-
-#[derive(Deserialize)]
-struct CachePoint {
-    ttl: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -266,89 +190,12 @@ impl Message<'_> {
                  ContentBlock object to the content field and try again."
             )));
         }
-        let blank = |block: &Block<'_>| block.text.as_ref().is_some_and(|t| t.trim().is_empty());
-        match self.content.iter().position(blank) {
+        match self.content.iter().position(Block::is_blank_text) {
             Some(block) => Err(WireError::validation(format!(
                 "The text field in the ContentBlock object at messages.{index}.content.{block} is \
                  blank. Add text to the text field, and try again."
             ))),
             None => Ok(()),
-        }
-    }
-}
-
-impl Block<'_> {
-    fn measure(&self, collector: &mut Collector) {
-        if let Some(point) = &self.cache_point {
-            collector.cache_point(point.ttl());
-            return;
-        }
-        self.measure_content(collector);
-        collector.end_block();
-    }
-
-    fn measure_content(&self, collector: &mut Collector) {
-        if let Some(text) = &self.text {
-            collector.text(text);
-        }
-        for media in [&self.image, &self.video].into_iter().flatten() {
-            media.measure_image(collector);
-        }
-        if let Some(document) = &self.document {
-            document.measure_document(collector);
-        }
-        if let Some(call) = &self.tool_use {
-            collector.text(&call.name);
-            collector.json(&call.input);
-        }
-        if let Some(result) = &self.tool_result {
-            for block in &result.content {
-                block.measure_content(collector);
-            }
-        }
-        if let Some(json) = &self.json {
-            collector.json(json);
-        }
-        if let Some(guarded) = &self.guard_content {
-            if let Some(text) = &guarded.text {
-                collector.text(&text.text);
-            }
-            if let Some(image) = &guarded.image {
-                image.measure_image(collector);
-            }
-        }
-        let reasoning = self.reasoning_content.as_ref();
-        if let Some(text) = reasoning.and_then(|reasoning| reasoning.reasoning_text.as_ref()) {
-            collector.text(&text.text);
-        }
-    }
-}
-
-impl Media<'_> {
-    fn measure_image(&self, collector: &mut Collector) {
-        let bytes = self
-            .source
-            .as_ref()
-            .and_then(|source| source.bytes.as_ref());
-        collector.image(bytes.map_or("", |bytes| bytes));
-    }
-
-    fn measure_document(&self, collector: &mut Collector) {
-        let Some(source) = &self.source else { return };
-        if let Some(bytes) = &source.bytes {
-            collector.document(bytes);
-        }
-        if let Some(text) = &source.text {
-            collector.text(text);
-        }
-    }
-}
-
-impl CachePoint {
-    fn ttl(&self) -> Duration {
-        match self.ttl.as_deref() {
-            Some("1h") => LONG_TTL,
-            _ => DEFAULT_TTL,
         }
     }
 }
