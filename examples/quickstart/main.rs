@@ -130,7 +130,7 @@ impl Target {
         Ok(Builder::new()
             .behavior_version(BehaviorVersion::latest())
             .region(Region::new("us-east-1"))
-            .credentials_provider(Credentials::for_tests())
+            .credentials_provider(Credentials::from_keys("AKIDEXAMPLE", "secret", None))
             .endpoint_url(url))
     }
 }

@@ -1,1 +1,139 @@
-//! What the tests share.
+//! What the tests share: scenarios, inputs, and stacks over the simulator.
+
+use aws_credential_types::Credentials;
+use aws_sdk_bedrockruntime::{
+    config::{BehaviorVersion, Builder, Region},
+    operation::{
+        apply_guardrail::ApplyGuardrailInput, converse::ConverseInput,
+        count_tokens::CountTokensInput, invoke_model::InvokeModelInput,
+    },
+    primitives::Blob,
+    types::{
+        self, ContentBlock, ConversationRole, ConverseTokensRequest, GuardrailContentBlock,
+        GuardrailContentSource, GuardrailTextBlock, InferenceConfiguration, Message,
+    },
+};
+use bedrock_sim::{FaultSpec, ModelSpec, Scenario, ScenarioBuilder, SimHttpClient, SimService};
+
+/// The model of most tests.
+pub const MODEL: &str = "us.amazon.nova-lite-v1:0";
+/// The region of most tests.
+pub const REGION: &str = "us-east-1";
+/// A prompt that must not show up anywhere.
+pub const PROMPT: &str = "the prompt that nobody may see";
+
+/// A scenario with [`MODEL`] in [`REGION`] that answers at once.
+#[must_use]
+pub fn scenario() -> ScenarioBuilder {
+    Scenario::builder().seed(7).model(model())
+}
+
+/// [`MODEL`] in [`REGION`], answering at once.
+#[must_use]
+pub fn model() -> ModelSpec {
+    ModelSpec::new(MODEL).regions([REGION]).output_tokens(20)
+}
+
+/// A Bedrock in process whose calls of [`MODEL`] meet `fault`.
+#[must_use]
+pub fn faulty(fault: FaultSpec) -> SimService {
+    SimService::new(scenario().fault(fault).build().expect("a valid scenario"))
+}
+
+/// A configuration of the SDK for a simulator in process.
+#[must_use]
+pub fn in_process(bedrock: &SimService) -> Builder {
+    // The host of the URL is never looked up.
+    config("http://simulator.invalid").http_client(SimHttpClient::new(bedrock.clone()))
+}
+
+/// A configuration of the SDK for a simulator behind `url`.
+#[must_use]
+pub fn config(url: impl Into<String>) -> Builder {
+    Builder::new()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::new(REGION))
+        .credentials_provider(Credentials::from_keys("AKIDEXAMPLE", "secret", None))
+        .endpoint_url(url)
+}
+
+/// A message of the user's.
+///
+/// # Panics
+///
+/// Never: all required fields are there.
+#[must_use]
+pub fn message(text: &str) -> Message {
+    Message::builder()
+        .role(ConversationRole::User)
+        .content(ContentBlock::Text(text.to_owned()))
+        .build()
+        .expect("role and content are set")
+}
+
+/// A Converse call of `model`.
+///
+/// # Panics
+///
+/// Never: all required fields are there.
+#[must_use]
+pub fn converse(model: &str) -> ConverseInput {
+    ConverseInput::builder()
+        .model_id(model)
+        .messages(message(PROMPT))
+        .inference_config(InferenceConfiguration::builder().max_tokens(100).build())
+        .build()
+        .expect("no field is required")
+}
+
+/// An InvokeModel call of [`MODEL`].
+///
+/// # Panics
+///
+/// Never: all required fields are there.
+#[must_use]
+pub fn invoke() -> InvokeModelInput {
+    let body = format!(
+        r#"{{"messages":[{{"role":"user","content":[{{"text":"{PROMPT}"}}]}}],"inferenceConfig":{{"maxTokens":100}}}}"#
+    );
+    InvokeModelInput::builder()
+        .model_id(MODEL)
+        .body(Blob::new(body))
+        .content_type("application/json")
+        .build()
+        .expect("no field is required")
+}
+
+/// A CountTokens call for what [`converse`] sends.
+///
+/// # Panics
+///
+/// Never: all required fields are there.
+#[must_use]
+pub fn count_tokens() -> CountTokensInput {
+    let request = ConverseTokensRequest::builder()
+        .messages(message(PROMPT))
+        .build();
+    CountTokensInput::builder()
+        .model_id(MODEL)
+        .input(types::CountTokensInput::Converse(request))
+        .build()
+        .expect("no field is required")
+}
+
+/// An ApplyGuardrail call.
+///
+/// # Panics
+///
+/// Never: all required fields are there.
+#[must_use]
+pub fn apply_guardrail() -> ApplyGuardrailInput {
+    let text = GuardrailTextBlock::builder().text(PROMPT).build();
+    ApplyGuardrailInput::builder()
+        .guardrail_identifier("gr1234567890")
+        .guardrail_version("1")
+        .source(GuardrailContentSource::Input)
+        .content(GuardrailContentBlock::Text(text.expect("text is set")))
+        .build()
+        .expect("no field is required")
+}
