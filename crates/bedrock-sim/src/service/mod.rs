@@ -6,6 +6,8 @@ mod generate;
 mod ids;
 mod settlement;
 mod state;
+#[cfg(test)]
+mod tests;
 
 use std::{
     error::Error,
