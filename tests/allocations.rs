@@ -1,0 +1,51 @@
+//! The quiet path costs nothing: a layer that has nothing to do allocates nothing.
+
+use std::{future::ready, hint::black_box};
+
+use tower::{Service, ServiceBuilder, service_fn};
+use tower_bedrock::{CallContext, ClassifyLayer, Error, Operation, Request, RetryLayer, Route};
+
+#[global_allocator]
+static ALLOCATOR: dhat::Alloc = dhat::Alloc;
+
+const CALLS: u64 = 1000;
+
+/// What `CALLS` calls of `service` allocate.
+fn allocations<S>(mut service: S, request: &Request<()>) -> u64
+where
+    S: Service<Request<()>, Response = (), Error = Error>,
+{
+    let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
+    let before = dhat::HeapStats::get().total_blocks;
+    for _ in 0..CALLS {
+        assert!(service.poll_ready(&mut cx).is_ready());
+        let mut call = std::pin::pin!(service.call(request.clone()));
+        assert!(black_box(call.as_mut().poll(&mut cx)).is_ready());
+    }
+    dhat::HeapStats::get().total_blocks - before
+}
+
+/// Retry and classify pass an answered call through without touching the heap; the measurement
+/// itself sees what does.
+#[test]
+fn an_answered_call_allocates_nothing() {
+    let _profiler = dhat::Profiler::builder().testing().build();
+    let route = Route::to("us.amazon.nova-lite-v1:0".parse().unwrap()).in_region("us-east-1");
+    let request = Request::new((), CallContext::new(Operation::Converse, route)).with_tenant("t");
+
+    let stack = ServiceBuilder::new()
+        .layer(RetryLayer::new())
+        .layer(ClassifyLayer::new().with_rule(|_| None))
+        .service_fn(|_: Request<()>| ready(Ok::<(), Error>(())));
+    assert_eq!(allocations(stack, &request), 0);
+
+    let boxed = service_fn(
+        |request: Request<()>| -> std::pin::Pin<Box<dyn Future<Output = _>>> {
+            Box::pin(async move {
+                drop(request);
+                Ok(())
+            })
+        },
+    );
+    assert_eq!(allocations(boxed, &request), CALLS);
+}
