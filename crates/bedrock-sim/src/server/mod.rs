@@ -1,6 +1,8 @@
 //! The simulator behind a TCP port: HTTP/1.1 and HTTP/2 without TLS.
 
 mod connection;
+#[cfg(test)]
+mod tests;
 
 use std::{io, net::SocketAddr, time::Duration};
 
