@@ -23,7 +23,6 @@ pub const REGION: &str = "us-east-1";
 pub const PROMPT: &str = "the prompt that nobody may see";
 
 /// A scenario with [`MODEL`] in [`REGION`] that answers at once.
-#[must_use]
 pub fn scenario() -> ScenarioBuilder {
     Scenario::builder().seed(7).model(model())
 }

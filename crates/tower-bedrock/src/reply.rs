@@ -167,3 +167,52 @@ impl<Out> fmt::Debug for Response<Out> {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+
+    struct Recorder(Arc<Mutex<Vec<String>>>);
+
+    impl Watcher for Recorder {
+        fn usage(&mut self, usage: &Usage) {
+            self.0
+                .lock()
+                .unwrap()
+                .push(format!("used {}", usage.total()));
+        }
+
+        fn finish(&mut self, finish: Finish<'_>) {
+            self.0.lock().unwrap().push(format!("{finish:?}"));
+        }
+    }
+
+    fn heard(usage: Option<Usage>) -> Vec<String> {
+        let heard = Arc::new(Mutex::new(Vec::new()));
+        let mut response = Response::new("answer", Served::default(), usage);
+        response.watch(Recorder(Arc::clone(&heard)));
+        let heard = heard.lock().unwrap().clone();
+        heard
+    }
+
+    /// A whole reply is over at once: the watcher hears what it used, then that it is complete.
+    #[test]
+    fn a_watcher_of_a_whole_reply_hears_at_once() {
+        let usage = Usage {
+            input: 3,
+            output: 4,
+            ..Usage::default()
+        };
+        assert_eq!(heard(Some(usage)), ["used 7", "Complete"]);
+        assert_eq!(heard(None), ["Complete"]);
+    }
+
+    /// `Debug` of a response shows by whom it was served, not what it says.
+    #[test]
+    fn debug_does_not_show_the_answer() {
+        let response = Response::new("the answer", Served::default(), None);
+        assert!(!format!("{response:?}").contains("answer"));
+    }
+}

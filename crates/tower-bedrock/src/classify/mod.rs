@@ -18,7 +18,7 @@ use std::{fmt, sync::Arc};
 
 use crate::{
     cause::Cause,
-    error::{Error, RawError},
+    error::{Error, ErrorDetails, RawError},
 };
 
 pub use hint::retry_after;
@@ -81,9 +81,13 @@ impl Classifier {
             | RawError::Connect(details)
             | RawError::Timeout(details)
             | RawError::Credentials(details)
-            | RawError::NotSent(details) => *details,
+            | RawError::NotSent(details) => details,
             RawError::Classified(error) => return error,
-            RawError::Other(source) => return source.into(),
+            RawError::Other(source) => Box::new(ErrorDetails {
+                message: Some(source.to_string()),
+                source: Some(source),
+                ..ErrorDetails::default()
+            }),
         };
         details.code = details
             .code
@@ -92,7 +96,7 @@ impl Classifier {
         if let (Cause::Credentials, Some(message)) = (cause, &mut details.message) {
             message.truncate(message.find('\n').unwrap_or(message.len()));
         }
-        Error::from_details(cause, details)
+        Error::from_details(cause, *details)
     }
 }
 

@@ -8,6 +8,7 @@ use std::{error::Error as StdError, fmt, time::Duration};
 use crate::{
     call::{CallContext, Operation},
     cause::Cause,
+    classify::Classifier,
     route::Route,
 };
 
@@ -219,15 +220,14 @@ impl StdError for Error {
     }
 }
 
-/// Takes an [`Error`] back out of the box that `Buffer` and its like put it into; anything else is
-/// [`Cause::Unknown`] and becomes the source.
+/// Takes an [`Error`] back out of the box that tower's `Buffer`, `Timeout` and their like put it
+/// into. A [`RawError`] that nobody has classified is classified here, and what the middleware itself
+/// says is understood as [`RawError`]'s own conversion does.
 impl From<BoxError> for Error {
     fn from(error: BoxError) -> Self {
-        match error.downcast::<Self>() {
-            Ok(error) => *error,
-            Err(other) => Self::new(Cause::Unknown)
-                .with_message(other.to_string())
-                .with_source(other),
-        }
+        Classifier::default().classify(error.into())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -146,8 +146,8 @@ impl From<Error> for RawError {
     }
 }
 
-/// Takes a [`RawError`] or an [`Error`] back out of its box, and knows I/O errors and tokio's
-/// `Elapsed`; anything else stays [`RawError::Other`].
+/// Takes a [`RawError`] or an [`Error`] back out of its box, and knows I/O errors and the `Elapsed` of
+/// tower and tokio; anything else stays [`RawError::Other`].
 impl From<BoxError> for RawError {
     fn from(error: BoxError) -> Self {
         let error = match error.downcast::<Self>() {
@@ -171,7 +171,8 @@ impl From<BoxError> for RawError {
                 _ => Self::Connect(details(error)),
             };
         }
-        if error.is::<tokio::time::error::Elapsed>() {
+        if error.is::<tower::timeout::error::Elapsed>() || error.is::<tokio::time::error::Elapsed>()
+        {
             return Self::Timeout(details(error));
         }
         Self::Other(error)
