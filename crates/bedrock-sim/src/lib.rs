@@ -47,3 +47,8 @@ pub use sdk_client::SimHttpClient;
 #[cfg(feature = "server")]
 pub use server::Server;
 pub use service::{ResponseFuture, SimBody, SimError, SimService};
+
+/// Runs the examples of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

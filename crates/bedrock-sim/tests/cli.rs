@@ -186,3 +186,19 @@ fn taken_address_is_told() {
     assert_eq!((code, out.as_str()), (Some(1), ""));
     assert!(errors.contains(serve.address()), "{errors}");
 }
+
+// Every scenario that the README shows is sound, and the one that shows every key shows it.
+#[test]
+fn scenarios_of_the_readme_are_sound() {
+    let readme = include_str!("../README.md");
+    let blocks = readme.split("```toml\n").skip(1);
+    let scenarios: Vec<_> = blocks
+        .filter_map(|block| block.split("```").next())
+        .collect();
+    assert_eq!(scenarios.len(), 3);
+    for text in scenarios {
+        let file = scenario(text);
+        let (code, _, errors) = output(bedrock_sim().arg("check").arg(file.path()));
+        assert_eq!((code, errors.as_str()), (Some(0), ""));
+    }
+}
