@@ -193,8 +193,8 @@ mod tests {
         let heard = Arc::new(Mutex::new(Vec::new()));
         let mut response = Response::new("answer", Served::default(), usage);
         response.watch(Recorder(Arc::clone(&heard)));
-        let heard = heard.lock().unwrap().clone();
-        heard
+        
+        heard.lock().unwrap().clone()
     }
 
     /// A whole reply is over at once: the watcher hears what it used, then that it is complete.
