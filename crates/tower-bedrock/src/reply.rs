@@ -193,7 +193,7 @@ mod tests {
         let heard = Arc::new(Mutex::new(Vec::new()));
         let mut response = Response::new("answer", Served::default(), usage);
         response.watch(Recorder(Arc::clone(&heard)));
-        
+
         heard.lock().unwrap().clone()
     }
 

@@ -7,7 +7,7 @@ use std::{
 
 use aws_sdk_bedrockruntime::{
     Client,
-    config::{Builder, retry::RetryConfig},
+    config::{BehaviorVersion, Builder, retry::RetryConfig},
 };
 use aws_types::SdkConfig;
 use tower_service::Service;
@@ -91,11 +91,20 @@ impl Bedrock {
     /// `aws_config::load_defaults` makes it.
     #[must_use]
     pub fn new(config: &SdkConfig) -> Self {
-        Self::from_builder(Builder::from(config))
+        let mut builder = Builder::from(config);
+        if config.behavior_version().is_none() {
+            builder = builder.behavior_version(BehaviorVersion::latest());
+        }
+        Self::from_builder(builder)
     }
 
     /// Sends with a configuration of the Bedrock client itself. Its retry configuration is replaced
     /// by none.
+    ///
+    /// # Panics
+    ///
+    /// If no behavior version is set: the SDK builds no client without one, and does not tell
+    /// whether a builder has it.
     #[must_use]
     pub fn from_builder(config: Builder) -> Self {
         let config = config.retry_config(RetryConfig::disabled());

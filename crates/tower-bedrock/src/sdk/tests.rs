@@ -246,6 +246,13 @@ async fn bad_input_is_refused_before_it_is_sent() {
     assert!(error.to_string().contains("no region"), "{error}");
 }
 
+/// A configuration that nobody has loaded is enough to begin with.
+#[tokio::test]
+async fn an_empty_configuration_is_no_reason_to_panic() {
+    let bedrock = Bedrock::new(&aws_types::SdkConfig::builder().build());
+    assert_eq!(bedrock.home_region(), None);
+}
+
 /// A client is made once per region and shared by all clones.
 #[test]
 fn clients_are_made_once_per_region() {
