@@ -77,5 +77,6 @@ fn region_of_host<'a>(headers: &'a HeaderMap, uri: &'a Uri) -> Option<&'a str> {
     let rest = host
         .strip_prefix("bedrock-runtime.")
         .or_else(|| host.strip_prefix("bedrock-runtime-fips."))?;
-    rest.split('.').next().filter(|region| !region.is_empty())
+    let (region, _domain) = rest.split_once('.')?;
+    (!region.is_empty()).then_some(region)
 }

@@ -140,6 +140,7 @@ fn region_is_in_the_host() {
         ),
         ("bedrock-runtime.eu-west-3.api.aws", Some("eu-west-3")),
         ("localhost:8480", None),
+        ("bedrock-runtime.localhost:8480", None),
         ("127.0.0.1:8480", None),
     ] {
         let expected = expected.map(str::to_owned);
