@@ -60,6 +60,9 @@
 #![deny(missing_docs)]
 #![forbid(unsafe_code)]
 
+#[macro_use]
+mod macros;
+
 mod call;
 mod cause;
 pub mod classify;

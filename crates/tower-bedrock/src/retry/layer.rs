@@ -211,20 +211,7 @@ impl<S> Retry<S> {
         RetryLayer::new().layer(inner)
     }
 
-    /// The inner service.
-    pub const fn get_ref(&self) -> &S {
-        &self.inner
-    }
-
-    /// The inner service, to be changed.
-    pub const fn get_mut(&mut self) -> &mut S {
-        &mut self.inner
-    }
-
-    /// Takes the inner service out.
-    pub fn into_inner(self) -> S {
-        self.inner
-    }
+    inner_service_accessors!();
 
     /// The budget that pays for the retries.
     pub fn budget(&self) -> &RetryBudget {
