@@ -188,26 +188,32 @@ impl Message<'_> {
                 "messages.{index}.role: Input should be 'user' or 'assistant'"
             )));
         }
-        let has_blank = match &self.content {
-            TextOrBlocks::Text(text) => text.is_empty(),
-            TextOrBlocks::Blocks(blocks) => {
-                blocks.is_empty() || blocks.iter().any(Block::is_blank_text)
-            }
-        };
-        if has_blank {
-            return Err(WireError::validation(
-                "messages: text content blocks must be non-empty",
-            ));
+        match &self.content {
+            TextOrBlocks::Text(text) => check_text(text),
+            TextOrBlocks::Blocks(blocks) if blocks.is_empty() => check_text(""),
+            TextOrBlocks::Blocks(blocks) => blocks
+                .iter()
+                .filter(|block| &*block.r#type == "text")
+                .try_for_each(|block| check_text(block.text.as_ref().map_or("", |text| text))),
         }
+    }
+}
+
+fn check_text(text: &str) -> Result<(), WireError> {
+    if text.is_empty() {
+        Err(WireError::validation(
+            "messages: text content blocks must be non-empty",
+        ))
+    } else if text.trim().is_empty() {
+        Err(WireError::validation(
+            "messages: text content blocks must contain non-whitespace text",
+        ))
+    } else {
         Ok(())
     }
 }
 
 impl Block<'_> {
-    fn is_blank_text(&self) -> bool {
-        &*self.r#type == "text" && self.text.as_ref().is_none_or(|text| text.is_empty())
-    }
-
     fn measure_content(&self, collector: &mut Collector) {
         for text in [&self.text, &self.thinking].into_iter().flatten() {
             collector.text(text);

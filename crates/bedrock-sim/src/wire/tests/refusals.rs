@@ -143,6 +143,10 @@ fn anthropic_wants_its_fields() {
             json!({"messages": [{"role": "user", "content": [{"type": "text", "text": ""}]}]}),
             "messages: text content blocks must be non-empty",
         ),
+        (
+            json!({"messages": [{"role": "user", "content": [{"type": "text", "text": " \n"}]}]}),
+            "messages: text content blocks must contain non-whitespace text",
+        ),
     ] {
         assert_eq!(refused(Dialect::Anthropic, &anthropic(&change)), text);
     }
