@@ -4,7 +4,7 @@ use std::{fmt, num::NonZeroU32, sync::Arc};
 
 use tokio::time::Instant;
 
-use crate::route::Route;
+use crate::{route::Route, size::InputSize};
 
 /// An operation of the Bedrock runtime.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -47,6 +47,8 @@ pub struct Tokens {
     pub input: Option<u32>,
     /// The most that may be generated (`maxTokens`); `None` when the call leaves it to the model.
     pub max_output: Option<u32>,
+    /// How large the input is, for those who estimate.
+    pub size: InputSize,
 }
 
 /// What one call asks of [`RetryLayer`](crate::RetryLayer) differently from all others.
@@ -105,6 +107,13 @@ pub trait BedrockRequest: Clone {
 
     /// The same, to be changed by a layer: the route by a fallback, the attempt by a retry.
     fn context_mut(&mut self) -> &mut CallContext;
+
+    /// Has the call generate at most `tokens`, where it left that to the model. Returns whether the
+    /// request can be told; by default it cannot.
+    fn set_max_output_tokens(&mut self, tokens: u32) -> bool {
+        let _ = tokens;
+        false
+    }
 }
 
 /// The input of an operation: says what a layer may know of it.
@@ -273,6 +282,18 @@ impl<Op> BedrockRequest for Request<Op> {
 
     fn context_mut(&mut self) -> &mut CallContext {
         &mut self.context
+    }
+
+    /// Conversations can be told: they are sent with what the context says.
+    fn set_max_output_tokens(&mut self, tokens: u32) -> bool {
+        let is_conversation = matches!(
+            self.context.operation,
+            Operation::Converse | Operation::ConverseStream
+        );
+        if is_conversation {
+            self.context.tokens.max_output = Some(tokens);
+        }
+        is_conversation
     }
 }
 

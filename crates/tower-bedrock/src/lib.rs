@@ -73,6 +73,8 @@ pub mod retry;
 mod route;
 #[cfg(feature = "aws")]
 pub mod sdk;
+mod size;
+pub mod token_budget;
 
 pub use self::{
     call::{
@@ -86,6 +88,12 @@ pub use self::{
     reply::{BedrockResponse, Finish, Response, Served, Usage, Watcher},
     retry::{Backoff, GaveUp, Jitter, Retry, RetryBudget, RetryEvent, RetryLayer},
     route::{QuotaKey, Region, Route, ServiceTier},
+    size::InputSize,
+    token_budget::{
+        BudgetExhausted, DailyReset, Estimate, ExhaustedReason, FailureCharge, FailureCharges,
+        InvalidQuota, Quota, QuotaPace, QuotaShare, QuotaSnapshot, QuotaWindow, Quotas,
+        SizeEstimator, TokenBudget, TokenBudgetEvent, TokenBudgetLayer, TokenEstimator,
+    },
 };
 
 #[cfg(feature = "aws")]

@@ -1,0 +1,226 @@
+//! One limit of a ledger: its window, its pace, and what was learned of it.
+
+use super::{
+    learning::Learner,
+    window::{Bucket, Drawn, Meter, SECOND, Stamp, UNLIMITED, Usage},
+};
+
+/// A learned rate is kept evenly, with this much of a burst: what others draw in the same minute is
+/// not known, so there is no minute to use up at once.
+const LEARNED_BURST: u64 = 2 * SECOND;
+
+#[derive(Debug)]
+pub(super) struct Allowance {
+    /// The configured share of the quota.
+    quota: u64,
+    meter: Meter,
+    learner: Learner,
+    /// Even spacing at the configured pace or the learned rate, if there is one.
+    pacer: Option<Bucket>,
+    pace: Option<Pace>,
+    /// Which of the meters that this limit has had: what an older one counted is none of this one's.
+    era: u16,
+    now: u64,
+}
+
+/// Where the era stands in a stamp.
+const ERA: u32 = 48;
+/// The stamp of a call that a limit did not count.
+pub(super) const UNCOUNTED: Stamp = Stamp::MAX;
+
+/// Even spacing below the quota.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Pace {
+    /// The share of the quota to go at, in millionths.
+    pub(super) share: u64,
+    /// How long the pace may be saved up, in nanoseconds.
+    pub(super) burst: u64,
+}
+
+impl Pace {
+    fn rate(self, quota: u64) -> u64 {
+        if quota == UNLIMITED {
+            return UNLIMITED;
+        }
+        let rate = u128::from(quota) * u128::from(self.share) / 1_000_000;
+        u64::try_from(rate).unwrap_or(quota).max(1)
+    }
+}
+
+impl Allowance {
+    pub(super) fn new(quota: u64, meter: Meter, pace: Option<Pace>, learns: bool) -> Self {
+        let mut allowance = Self {
+            quota,
+            meter,
+            learner: Learner::new(learns),
+            pacer: None,
+            pace,
+            era: 0,
+            now: 0,
+        };
+        allowance.set_pacer();
+        allowance
+    }
+
+    /// Changes to count as `new` does: what is drawn stays drawn, what was learned is forgotten.
+    pub(super) fn become_like(&mut self, mut new: Self) {
+        new.advance(self.now);
+        if self.meter.is_like(&new.meter) {
+            self.meter.limit_changed(self.now, new.quota);
+            std::mem::swap(&mut self.meter, &mut new.meter);
+            new.era = self.era;
+        } else {
+            // A meter of another kind does not know when what was drawn was drawn: it counts from now.
+            let drawn = self.meter.drawn(self.quota);
+            let drawn = drawn.used.saturating_add(drawn.debt);
+            let stamp = new.meter.send(drawn);
+            new.meter.settle(stamp, drawn, drawn, new.quota);
+            new.era = (self.era + 1) % (u16::MAX / 2);
+        }
+        *self = new;
+    }
+
+    pub(super) const fn quota(&self) -> u64 {
+        self.quota
+    }
+
+    /// The largest amount that can ever be admitted.
+    pub(super) fn capacity(&self) -> u64 {
+        self.meter.capacity(self.quota)
+    }
+
+    /// The learned rate a minute; `UNLIMITED` if nothing is learned.
+    pub(super) const fn learned(&self) -> u64 {
+        self.learner.limit()
+    }
+
+    /// The rate that the pacer keeps, a minute.
+    fn rate(&self) -> u64 {
+        let pace = self.pace.map_or(UNLIMITED, |pace| pace.rate(self.quota));
+        pace.min(self.learner.limit())
+    }
+
+    /// Makes or drops the pacer as there is a rate to keep or not.
+    fn set_pacer(&mut self) {
+        let rate = self.rate();
+        if rate == UNLIMITED {
+            self.pacer = None;
+        } else if self.pacer.is_none() {
+            let burst = self.pace.map_or(LEARNED_BURST, |pace| pace.burst);
+            self.pacer = Some(Bucket::full(rate, burst).overdrawing().starting(self.now));
+        }
+    }
+
+    pub(super) fn advance(&mut self, now: u64) {
+        self.now = now;
+        self.meter.advance(now, self.quota);
+        if self.pacer.is_some() {
+            self.advance_pacer();
+        }
+    }
+
+    fn advance_pacer(&mut self) {
+        if self.learner.has_learned() {
+            self.learner.grow(self.now, self.quota);
+            self.set_pacer();
+        }
+        let rate = self.rate();
+        if let Some(pacer) = &mut self.pacer {
+            pacer.advance(self.now, rate);
+        }
+    }
+
+    pub(super) fn fits(&self, amount: u64) -> bool {
+        self.meter.fits(amount, self.quota)
+            && self.pacer.as_ref().is_none_or(|pacer| pacer.fits(amount))
+    }
+
+    pub(super) fn reserve(&mut self, amount: u64) {
+        self.meter.reserve(amount);
+        if let Some(pacer) = &mut self.pacer {
+            pacer.reserve(amount);
+        }
+    }
+
+    pub(super) fn unreserve(&mut self, amount: u64) {
+        self.meter.unreserve(amount, self.quota);
+        if let Some(pacer) = &mut self.pacer {
+            pacer.unreserve(amount);
+        }
+    }
+
+    pub(super) fn can_send(&self, amount: u64) -> bool {
+        self.meter.can_send(amount, self.quota)
+    }
+
+    pub(super) fn send(&mut self, amount: u64) -> Stamp {
+        if let Some(pacer) = &mut self.pacer {
+            pacer.send(amount);
+        }
+        if self.learner.has_learned() {
+            self.learner.sent(amount);
+        }
+        self.meter.send(amount) | (Stamp::from(self.era) << ERA)
+    }
+
+    /// When a stamp was given, if it was given by this meter.
+    fn own(&self, stamp: Stamp) -> Option<Stamp> {
+        let era = Stamp::from(self.era) << ERA;
+        (stamp >> ERA == era >> ERA).then_some(stamp ^ era)
+    }
+
+    pub(super) fn settle(&mut self, sent: Stamp, held: u64, used: u64) {
+        let Some(sent) = self.own(sent) else {
+            return;
+        };
+        self.meter.settle(sent, held, used, self.quota);
+        if let Some(pacer) = &mut self.pacer {
+            pacer.settle(held, used);
+        }
+    }
+
+    /// The service refused `amount`, sent at `sent`, for this limit. It counts as nothing, but for
+    /// the pace: that time is lost.
+    pub(super) fn refused(&mut self, sent: Stamp, amount: u64) {
+        if let Some(sent) = self.own(sent) {
+            self.meter.settle(sent, amount, 0, self.quota);
+        }
+        let used = self.meter.drawn(self.quota).used;
+        self.learner.refused(self.now, amount, used, self.quota);
+        if self.pacer.is_none() {
+            self.set_pacer();
+            if let Some(pacer) = &mut self.pacer {
+                pacer.send(amount);
+            }
+        }
+        if let Some(pacer) = &mut self.pacer {
+            pacer.settle(amount, amount);
+        }
+    }
+
+    pub(super) fn not_before(&self, amount: u64) -> Option<u64> {
+        let then = self.meter.not_before(amount, self.quota)?;
+        match &self.pacer {
+            Some(pacer) => Some(then.max(pacer.not_before(amount, self.rate())?)),
+            None => Some(then),
+        }
+    }
+
+    /// About when `amount` fits behind `ahead`, if calls use `usage` of what they hold.
+    pub(super) fn expected(&self, ahead: u64, amount: u64, usage: Usage) -> u64 {
+        let wanted = usage.apply(ahead).saturating_add(amount);
+        let then = self.meter.expected(wanted, self.quota, usage);
+        match &self.pacer {
+            Some(pacer) => then.max(pacer.expected(wanted, self.rate(), usage)),
+            None => then,
+        }
+    }
+
+    pub(super) fn drawn(&self) -> Drawn {
+        self.meter.drawn(self.quota)
+    }
+
+    pub(super) fn is_idle(&self) -> bool {
+        self.meter.is_idle()
+    }
+}

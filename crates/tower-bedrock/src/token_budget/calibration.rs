@@ -1,0 +1,169 @@
+//! From the size of an input to its tokens, learned from what the service counts.
+
+use super::terms::Estimate;
+use crate::{model_id::ModelId, size::InputSize};
+
+/// What an input's tokens are made of: text, tools, documents, images, parts, and a constant.
+const FEATURES: usize = 6;
+type Features = [f64; FEATURES];
+
+/// UTF-8 bytes to a token, and the safety on top (BEDROCK.md §3.7, SHAPER).
+const BYTES_PER_TOKEN: f64 = 4.0;
+const NOVA_BYTES_PER_TOKEN: f64 = 3.0;
+const SAFETY: f64 = 1.1;
+/// An image of the largest size that Claude does not scale down, about 1.15 megapixels.
+const TOKENS_PER_IMAGE: f64 = 1600.0;
+/// What surrounds a message or a content block.
+const TOKENS_PER_PART: f64 = 4.0;
+const TOKENS_PER_CALL: f64 = 8.0;
+/// Bytes are counted in thousands, so that all weights are of a size.
+const KILO: f64 = 1000.0;
+
+/// How far a weight may go from where it started: text has between half a byte and 20 bytes to a
+/// token in any script.
+const LARGEST_FACTOR: f64 = 8.0;
+/// How much less an observation counts with each one after it: about the last 200 matter.
+const FORGETTING: f64 = 0.995;
+/// How uncertain the first weights are, relative to themselves.
+const FIRST_DOUBT: f64 = 0.6;
+/// Relative error of an observation, to begin with and at least.
+const FIRST_SPREAD: f64 = 0.5;
+const LEAST_SPREAD: f64 = 0.01;
+/// An error beyond this many spreads is an outlier, and counts as one of that many.
+const OUTLIER: f64 = 3.0;
+/// The most that is added to an estimate because estimates are off.
+const MOST_SAFETY: f64 = 0.05;
+
+/// Learns how many tokens an input has: recursive least squares over what it is made of, in relative
+/// errors, so that a long prompt teaches no more than a short one.
+///
+/// An observation that is far off what was usual counts for less, so that a single odd one changes
+/// little; and no weight leaves a band around where it started. 400 bytes a model, whatever happens.
+#[derive(Debug)]
+pub(super) struct Calibration {
+    weights: Features,
+    first: Features,
+    /// How uncertain the weights are, together.
+    doubt: [Features; FEATURES],
+    /// The usual relative error.
+    spread: f64,
+    observed: u64,
+}
+
+impl Calibration {
+    pub(super) fn new(model: Option<&ModelId>) -> Self {
+        let base = model.and_then(ModelId::base_model).unwrap_or_default();
+        let bytes_per_token = if base.starts_with("amazon.nova") {
+            NOVA_BYTES_PER_TOKEN
+        } else {
+            BYTES_PER_TOKEN
+        };
+        let kilobyte = KILO * SAFETY / bytes_per_token;
+        let weights = [
+            kilobyte,
+            kilobyte,
+            kilobyte,
+            TOKENS_PER_IMAGE,
+            TOKENS_PER_PART,
+            TOKENS_PER_CALL,
+        ];
+        let mut doubt = [[0.0; FEATURES]; FEATURES];
+        for (index, row) in doubt.iter_mut().enumerate() {
+            row[index] = (weights[index] * FIRST_DOUBT).powi(2);
+        }
+        Self {
+            weights,
+            first: weights,
+            doubt,
+            spread: FIRST_SPREAD,
+            observed: 0,
+        }
+    }
+
+    /// The tokens to hold for an input.
+    pub(super) fn tokens(&self, estimate: Estimate) -> u64 {
+        let size = match estimate {
+            Estimate::Tokens(tokens) => return tokens,
+            Estimate::Size(size) => size,
+        };
+        let safety = match self.observed {
+            // The first weights have their safety in them.
+            0 => 1.0,
+            _ => 1.0 + self.spread.min(MOST_SAFETY),
+        };
+        let tokens = self.predict(&features(&size)) * safety;
+        // Sizes stay far below 2^53, and a cast saturates.
+        tokens.ceil() as u64
+    }
+
+    fn predict(&self, features: &Features) -> f64 {
+        dot(&self.weights, features).max(1.0)
+    }
+
+    /// The service counted `tokens` for an input of that size.
+    pub(super) fn observe(&mut self, size: &InputSize, tokens: u64) {
+        if tokens == 0 {
+            return;
+        }
+        let features = features(size);
+        let actual = tokens as f64;
+        // In relative errors: of what was expected and what came, whichever is larger, so that
+        // neither direction weighs more.
+        let scale = self.predict(&features).max(actual);
+        let relative = features.map(|feature| feature / scale);
+        let error = (actual - self.predict(&features)) / scale;
+
+        let usual = self.spread;
+        let clipped = error.clamp(-OUTLIER * usual, OUTLIER * usual);
+        let rate = 1.0 / (self.observed.min(19) as f64 + 2.0);
+        self.spread += (clipped.abs() - usual) * rate;
+        self.spread = self.spread.max(LEAST_SPREAD);
+        self.observed += 1;
+
+        let doubted: Features = std::array::from_fn(|row| dot(&self.doubt[row], &relative));
+        let noise = usual * usual;
+        let total = noise + dot(&relative, &doubted);
+        let gain = doubted.map(|doubt| doubt / total);
+        for (index, weight) in self.weights.iter_mut().enumerate() {
+            let first = self.first[index];
+            *weight = (*weight + gain[index] * clipped)
+                .clamp(first / LARGEST_FACTOR, first * LARGEST_FACTOR);
+        }
+        for (row, one) in doubted.iter().enumerate() {
+            for (column, other) in doubted.iter().enumerate() {
+                self.doubt[row][column] -= one * other / total;
+            }
+            self.doubt[row][row] = self.doubt[row][row].max(0.0);
+        }
+        self.forget();
+    }
+
+    /// Lets doubt grow again with time, but never beyond where it started.
+    fn forget(&mut self) {
+        for row in 0..FEATURES {
+            let most = (self.first[row] * FIRST_DOUBT).powi(2);
+            if self.doubt[row][row] / FORGETTING < most {
+                let root = FORGETTING.sqrt();
+                for column in 0..FEATURES {
+                    self.doubt[row][column] /= root;
+                    self.doubt[column][row] /= root;
+                }
+            }
+        }
+    }
+}
+
+fn features(size: &InputSize) -> Features {
+    [
+        size.text_bytes as f64 / KILO,
+        size.tool_bytes as f64 / KILO,
+        size.document_bytes as f64 / KILO,
+        size.images.into(),
+        size.parts.into(),
+        1.0,
+    ]
+}
+
+fn dot(one: &Features, other: &Features) -> f64 {
+    one.iter().zip(other).map(|(one, other)| one * other).sum()
+}

@@ -1,0 +1,49 @@
+//! What a call's input comes to, before the service has counted it.
+
+pub use super::terms::Estimate;
+use crate::call::BedrockRequest;
+
+/// Estimates the input of requests of type `R`.
+///
+/// Asked once for every attempt, on the path of the call: it must be quick, and must not block.
+///
+/// # Example
+///
+/// A tokenizer that knows its own request:
+///
+/// ```
+/// use tower_bedrock::{Estimate, Quotas, Request, TokenBudgetLayer, TokenEstimator};
+///
+/// struct WordCount;
+///
+/// impl TokenEstimator<Request<String>> for WordCount {
+///     fn estimate(&self, request: &Request<String>) -> Estimate {
+///         Estimate::Tokens(request.input().split_whitespace().count() as u64)
+///     }
+/// }
+///
+/// let layer = TokenBudgetLayer::new(Quotas::new()).with_estimator(WordCount);
+/// # let _ = layer;
+/// ```
+pub trait TokenEstimator<R>: Send + Sync + 'static {
+    /// What is known of the input.
+    fn estimate(&self, request: &R) -> Estimate;
+}
+
+/// Goes by [`Tokens::input`](crate::Tokens) where somebody has set it, else by the input's size.
+///
+/// At first, text, tools and documents count 4.0 bytes to a token (Nova 3.0) and 10 % on top
+/// (BEDROCK.md §3.7), an image 1600 tokens. From then on the ledger of each model learns from what
+/// the service counts how many tokens each of these really has.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SizeEstimator;
+
+impl<R: BedrockRequest> TokenEstimator<R> for SizeEstimator {
+    fn estimate(&self, request: &R) -> Estimate {
+        let tokens = &request.context().tokens;
+        match tokens.input {
+            Some(input) => Estimate::Tokens(input.into()),
+            None => Estimate::Size(tokens.size),
+        }
+    }
+}

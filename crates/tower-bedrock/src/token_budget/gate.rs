@@ -1,0 +1,367 @@
+//! The one place of a key where calls are admitted: ledger and queue behind a lock.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::Waker,
+    time::Duration,
+};
+
+use tokio::time::Instant;
+
+use super::{
+    calibration::Calibration,
+    error::{BudgetExhausted, ExhaustedReason},
+    hold::Hold,
+    ledger::Ledger,
+    queue::{Place, WaitQueue, Waiter},
+    quota::Quota,
+    terms::{Draw, Need, Terms},
+    turnstile::Turnstile,
+};
+use crate::{call::CallContext, cause::Limit, route::QuotaKey};
+
+/// The longest wait of a call that has no deadline at a layer that sets none.
+const NEVER: Duration = Duration::from_secs(365 * 24 * 3600);
+/// What tokio's timers can tell apart.
+const TICK: u64 = 1_000_000;
+
+/// Ledger and queue of one key.
+#[derive(Debug)]
+pub(super) struct Gate {
+    key: QuotaKey,
+    /// When the ledger's time starts.
+    start: Instant,
+    /// Whether a call without `maxTokens` was seen.
+    has_unbounded: AtomicBool,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+pub(super) struct State {
+    pub(super) ledger: Ledger,
+    pub(super) queue: WaitQueue,
+    pub(super) terms: Terms,
+    pub(super) calibration: Calibration,
+    pub(super) quota: Option<Quota>,
+    /// What became of waiters that have not asked since.
+    pub(super) verdicts: HashMap<u64, Verdict>,
+    /// Whose future keeps the timer for all that wait, and when it is set to go off.
+    pub(super) keeper: Option<Place>,
+    pub(super) alarm: u64,
+}
+
+/// What became of a waiter.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Verdict {
+    /// What it draws is reserved for it.
+    Granted,
+    Refused(BudgetExhausted),
+}
+
+/// How the calls of a layer stand in line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Line {
+    /// Whether they wait at all.
+    pub(super) waits: bool,
+    /// How many may wait at a gate.
+    pub(super) max_waiting: usize,
+    /// How long a call may wait.
+    pub(super) max_wait: Duration,
+}
+
+/// What came of asking for admission.
+#[derive(Debug)]
+pub(super) enum Admission {
+    Admitted(Hold),
+    Waits(Turnstile),
+    Refused(BudgetExhausted),
+}
+
+impl Gate {
+    pub(super) fn new(
+        key: QuotaKey,
+        start: Instant,
+        ledger: Ledger,
+        terms: Terms,
+        calibration: Calibration,
+    ) -> Self {
+        Self {
+            key,
+            start,
+            has_unbounded: AtomicBool::new(false),
+            state: Mutex::new(State {
+                ledger,
+                queue: WaitQueue::default(),
+                terms,
+                calibration,
+                quota: None,
+                verdicts: HashMap::new(),
+                keeper: None,
+                alarm: u64::MAX,
+            }),
+        }
+    }
+
+    pub(super) const fn key(&self) -> &QuotaKey {
+        &self.key
+    }
+
+    /// Whether this is the first call without `maxTokens`.
+    pub(super) fn is_first_unbounded(&self) -> bool {
+        !self.has_unbounded.load(Ordering::Relaxed)
+            && !self.has_unbounded.swap(true, Ordering::Relaxed)
+    }
+
+    /// The ledger's time at `now`.
+    pub(super) fn time(&self, now: Instant) -> u64 {
+        let since = now.saturating_duration_since(self.start);
+        u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
+    }
+
+    /// The instant of a ledger's time; `None` if there is no such instant.
+    pub(super) fn instant(&self, time: u64) -> Option<Instant> {
+        self.start.checked_add(Duration::from_nanos(time))
+    }
+
+    /// Changes the state at `now`, lets everybody go who can go then, and wakes them.
+    pub(super) fn at<T>(&self, now: Instant, change: impl FnOnce(&mut State) -> T) -> T {
+        let mut state = self.lock();
+        let time = self.time(now);
+        state.ledger.advance(time);
+        let mut woken = Vec::new();
+        if state.alarm <= time {
+            state.let_go(&mut woken);
+        }
+        let result = change(&mut state);
+        state.let_go(&mut woken);
+        drop(state);
+        for waker in woken {
+            waker.wake();
+        }
+        result
+    }
+
+    /// Whether anything would be lost with it.
+    pub(super) fn is_in_use(&self) -> bool {
+        let state = self.lock();
+        state.quota.is_some() || !state.queue.is_empty() || !state.ledger.is_idle()
+    }
+
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Admits a call that needs `need`, or puts it in line, or refuses it.
+    pub(super) fn admit(
+        self: &Arc<Self>,
+        now: Instant,
+        call: &CallContext,
+        need: Need,
+        line: Line,
+    ) -> Admission {
+        let mut state = self.lock();
+        state.ledger.advance(self.time(now));
+        let draw = state.draw(need);
+        if state.queue.is_empty() && state.ledger.fits(draw.tokens) {
+            state.ledger.reserve(draw.tokens);
+            let sent = state.ledger.send(draw.tokens);
+            drop(state);
+            return Admission::Admitted(Hold::sent(Arc::clone(self), draw, sent));
+        }
+        drop(state);
+        self.stand_in_line(now, call, draw, line)
+    }
+
+    fn stand_in_line(
+        self: &Arc<Self>,
+        now: Instant,
+        call: &CallContext,
+        draw: Draw,
+        line: Line,
+    ) -> Admission {
+        let deadline = now.checked_add(line.max_wait);
+        let deadline = match (call.deadline, deadline) {
+            (Some(call), Some(line)) => call.min(line),
+            (Some(call), None) => call,
+            (None, Some(line)) => line,
+            (None, None) => now + NEVER,
+        };
+        let deadline = self.time(deadline);
+        let place = self.at(now, |state| state.join(call, draw.tokens, deadline, line));
+        match place {
+            Ok(place) => {
+                let gate = Arc::clone(self);
+                Admission::Waits(Turnstile::new(gate, place, call, draw, deadline))
+            }
+            Err(refusal) => Admission::Refused(refusal),
+        }
+    }
+}
+
+impl State {
+    /// What a call draws that needs `need`.
+    fn draw(&self, need: Need) -> Draw {
+        let input = self.calibration.tokens(need.input);
+        Draw {
+            estimate: need.input,
+            input,
+            tokens: self.terms.hold(input, need.max_output),
+        }
+    }
+
+    fn join(
+        &mut self,
+        call: &CallContext,
+        tokens: u64,
+        deadline: u64,
+        line: Line,
+    ) -> Result<Place, BudgetExhausted> {
+        if let Some(refusal) = self.never_fits(tokens) {
+            return Err(refusal);
+        }
+        let tenant = call.tenant.as_ref();
+        let ahead = self.queue.ahead(call.priority, tenant, tokens);
+        let (then, limit) = self.ledger.expected(ahead, tokens);
+        let wait = self.until(then);
+        let refuse = |reason| Err(BudgetExhausted::new(limit, reason, Some(wait)));
+        let closed = self.ledger.closed_until();
+        if closed.is_some_and(|until| until > deadline) {
+            return refuse(ExhaustedReason::DayUsedUp);
+        }
+        if !line.waits {
+            return refuse(ExhaustedReason::WouldWait);
+        }
+        let waiting = self.queue.len();
+        if waiting >= line.max_waiting {
+            return refuse(ExhaustedReason::QueueFull { waiting });
+        }
+        if then > deadline || deadline <= self.ledger.now() {
+            return refuse(ExhaustedReason::Deadline);
+        }
+        let waiter = Waiter {
+            tokens,
+            deadline,
+            waker: None,
+        };
+        Ok(self.queue.join(call.priority, tenant, waiter))
+    }
+
+    fn never_fits(&self, needed: u64) -> Option<BudgetExhausted> {
+        let (limit, quota) = self.ledger.exceeds(needed)?;
+        let reason = ExhaustedReason::TooLarge { needed, quota };
+        Some(BudgetExhausted::new(limit, reason, None))
+    }
+
+    fn until(&self, then: u64) -> Duration {
+        Duration::from_nanos(then.saturating_sub(self.ledger.now()))
+    }
+
+    /// Refuses who has waited too long, reserves for those who fit, in their turn, and sees to it
+    /// that somebody keeps the timer. Tells who is to be woken.
+    fn let_go(&mut self, woken: &mut Vec<Waker>) {
+        if self.queue.is_empty() {
+            self.keeper = None;
+            self.alarm = u64::MAX;
+            return;
+        }
+        self.refuse_expired(woken);
+        while let Some((_, tokens)) = self.queue.next() {
+            let verdict = match self.never_fits(tokens) {
+                Some(refusal) => Verdict::Refused(refusal),
+                None if self.ledger.fits(tokens) => Verdict::Granted,
+                None => break,
+            };
+            if let Some((place, waiter)) = self.queue.take_next() {
+                if let Verdict::Granted = verdict {
+                    self.ledger.reserve(tokens);
+                }
+                self.tell(place, waiter, verdict, woken);
+            }
+        }
+        self.appoint_keeper(woken);
+    }
+
+    fn refuse_expired(&mut self, woken: &mut Vec<Waker>) {
+        let closed = self.ledger.closed_until();
+        let until = closed.unwrap_or(self.ledger.now());
+        while let Some((deadline, place)) = self.queue.first_deadline() {
+            if deadline > until {
+                break;
+            }
+            let Some(waiter) = self.queue.leave(place) else {
+                break;
+            };
+            let (reason, limit, then) = match closed {
+                Some(until) => (ExhaustedReason::DayUsedUp, Limit::TokensPerDay, until),
+                None => {
+                    let (then, limit) = self.ledger.expected(Default::default(), waiter.tokens);
+                    (ExhaustedReason::Deadline, limit, then)
+                }
+            };
+            let refusal = BudgetExhausted::new(limit, reason, Some(self.until(then)));
+            self.tell(place, waiter, Verdict::Refused(refusal), woken);
+        }
+    }
+
+    fn tell(&mut self, place: Place, waiter: Waiter, verdict: Verdict, woken: &mut Vec<Waker>) {
+        self.verdicts.insert(place.number, verdict);
+        woken.extend(waiter.waker);
+    }
+
+    /// When the next thing can happen by time alone.
+    fn next_event(&mut self) -> u64 {
+        let Some((_, tokens)) = self.queue.next() else {
+            return u64::MAX;
+        };
+        let fits = self
+            .ledger
+            .not_before(tokens)
+            .map_or(u64::MAX, |(at, _)| at);
+        let gives_up = self.queue.first_deadline().map_or(u64::MAX, |(at, _)| at);
+        // Timers are no finer, and nobody spins on one that is due.
+        fits.min(gives_up).max(self.ledger.now() + TICK)
+    }
+
+    fn appoint_keeper(&mut self, woken: &mut Vec<Waker>) {
+        let Some((next, _)) = self.queue.next() else {
+            self.keeper = None;
+            self.alarm = u64::MAX;
+            return;
+        };
+        let event = self.next_event();
+        let kept = self.keeper.and_then(|keeper| self.queue.waiter_mut(keeper));
+        let is_kept = kept.is_some();
+        if is_kept && event >= self.alarm {
+            return;
+        }
+        let keeper = self.keeper.filter(|_| is_kept).unwrap_or(next);
+        self.keeper = Some(keeper);
+        // The keeper sets the alarm when it is polled.
+        self.alarm = event;
+        if let Some(waiter) = self.queue.waiter_mut(keeper) {
+            woken.extend(waiter.waker.clone());
+        }
+    }
+
+    /// Has `place` keep the timer unless somebody else does; returns what to set it to.
+    pub(super) fn keep_time(&mut self, place: Place) -> Option<u64> {
+        if self.keeper.is_some_and(|keeper| keeper != place) {
+            return None;
+        }
+        self.keeper = Some(place);
+        self.alarm = self.next_event();
+        Some(self.alarm)
+    }
+
+    /// Frees a place in line, and what was reserved for it.
+    pub(super) fn withdraw(&mut self, place: Place, tokens: u64) {
+        self.queue.leave(place);
+        if let Some(Verdict::Granted) = self.verdicts.remove(&place.number) {
+            self.ledger.unreserve(tokens);
+        }
+    }
+}

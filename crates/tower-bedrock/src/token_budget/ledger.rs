@@ -1,0 +1,250 @@
+//! What is drawn of the quotas of one key: no clock, no lock, no queue.
+
+use super::{
+    allowance::{Allowance, UNCOUNTED},
+    window::{Stamp, UNLIMITED, Usage},
+};
+use crate::cause::Limit;
+
+/// How much older calls weigh in what calls use of their holds: about the last 32 count.
+const MEMORY: u64 = 32;
+
+/// The quotas of one key: requests per minute, tokens per minute, tokens per day.
+///
+/// A call is admitted when it fits all of them. It then goes through: reserve, send, settle. What
+/// is reserved counts until it is sent; what is sent counts until it is settled or a window has
+/// passed, whichever comes first; what it was settled by counts until a window has passed since it
+/// was sent.
+#[derive(Debug)]
+pub(super) struct Ledger {
+    pub(super) requests: Allowance,
+    pub(super) tokens: Allowance,
+    pub(super) day: Option<Allowance>,
+    /// The service has said that the day's tokens are used up: nothing is admitted before.
+    closed_until: u64,
+    /// The latest time heard of. A clock that steps back stands still here.
+    now: u64,
+    held_lately: u64,
+    used_lately: u64,
+}
+
+/// When a call was sent, as each meter counts time.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Sent {
+    requests: Stamp,
+    tokens: Stamp,
+    day: Stamp,
+}
+
+impl Ledger {
+    pub(super) const fn new(requests: Allowance, tokens: Allowance) -> Self {
+        Self {
+            requests,
+            tokens,
+            day: None,
+            closed_until: 0,
+            now: 0,
+            held_lately: 0,
+            used_lately: 0,
+        }
+    }
+
+    /// The same with a limit of tokens per day.
+    pub(super) fn with_day(mut self, day: Option<Allowance>) -> Self {
+        self.day = day;
+        self
+    }
+
+    /// Changes to count as `new` does, without losing what is drawn.
+    pub(super) fn become_like(&mut self, new: Self) {
+        self.requests.become_like(new.requests);
+        self.tokens.become_like(new.tokens);
+        match (&mut self.day, new.day) {
+            (Some(day), Some(new)) => day.become_like(new),
+            (day, new) => *day = new,
+        }
+        self.closed_until = 0;
+        self.advance(self.now);
+    }
+
+    pub(super) const fn now(&self) -> u64 {
+        self.now
+    }
+
+    pub(super) fn advance(&mut self, now: u64) {
+        self.now = self.now.max(now);
+        self.requests.advance(self.now);
+        self.tokens.advance(self.now);
+        if let Some(day) = &mut self.day {
+            day.advance(self.now);
+        }
+    }
+
+    /// The quota that a call of `tokens` exceeds as a whole, so that no wait helps.
+    pub(super) fn exceeds(&self, tokens: u64) -> Option<(Limit, u64)> {
+        let minute = self.tokens.capacity();
+        let day = self.day.as_ref().map_or(UNLIMITED, Allowance::capacity);
+        if tokens > minute {
+            Some((Limit::TokensPerMinute, minute))
+        } else if tokens > day {
+            Some((Limit::TokensPerDay, day))
+        } else {
+            None
+        }
+    }
+
+    /// Whether a call of `tokens` can be reserved now.
+    pub(super) fn fits(&self, tokens: u64) -> bool {
+        self.now >= self.closed_until
+            && self.tokens.fits(tokens)
+            && self.requests.fits(1)
+            && self.day.as_ref().is_none_or(|day| day.fits(tokens))
+    }
+
+    pub(super) fn reserve(&mut self, tokens: u64) {
+        self.requests.reserve(1);
+        self.tokens.reserve(tokens);
+        if let Some(day) = &mut self.day {
+            day.reserve(tokens);
+        }
+    }
+
+    /// Gives back what was reserved and not sent.
+    pub(super) fn unreserve(&mut self, tokens: u64) {
+        self.requests.unreserve(1);
+        self.tokens.unreserve(tokens);
+        if let Some(day) = &mut self.day {
+            day.unreserve(tokens);
+        }
+    }
+
+    /// Whether what was reserved may still be sent.
+    pub(super) fn can_send(&self, tokens: u64) -> bool {
+        self.requests.can_send(1)
+            && self.tokens.can_send(tokens)
+            && self.day.as_ref().is_none_or(|day| day.can_send(tokens))
+    }
+
+    /// Sends what was reserved.
+    pub(super) fn send(&mut self, tokens: u64) -> Sent {
+        Sent {
+            requests: self.requests.send(1),
+            tokens: self.tokens.send(tokens),
+            day: self.day.as_mut().map_or(UNCOUNTED, |day| day.send(tokens)),
+        }
+    }
+
+    /// The call was not sent after all: back to a reservation.
+    pub(super) fn recall(&mut self, sent: Sent, tokens: u64) {
+        self.give_back(sent, tokens);
+        self.reserve(tokens);
+    }
+
+    /// The call used `used`.
+    pub(super) fn settle(&mut self, sent: Sent, held: u64, used: u64) {
+        let age = |sum: u64, new: u64| (sum - sum / MEMORY).saturating_add(new);
+        self.held_lately = age(self.held_lately, held);
+        self.used_lately = age(self.used_lately, used);
+        self.requests.settle(sent.requests, 1, 1);
+        self.tokens.settle(sent.tokens, held, used);
+        if let Some(day) = &mut self.day {
+            day.settle(sent.day, held, used);
+        }
+    }
+
+    /// Nobody will tell what the call used: its hold stays until it has aged out.
+    pub(super) fn lapse(&mut self, sent: Sent, held: u64) {
+        self.requests.settle(sent.requests, 1, 1);
+        self.tokens.settle(sent.tokens, held, held);
+        if let Some(day) = &mut self.day {
+            day.settle(sent.day, held, held);
+        }
+    }
+
+    /// The service did nothing for the call: not even the request counts.
+    pub(super) fn give_back(&mut self, sent: Sent, held: u64) {
+        self.requests.settle(sent.requests, 1, 0);
+        self.tokens.settle(sent.tokens, held, 0);
+        if let Some(day) = &mut self.day {
+            day.settle(sent.day, held, 0);
+        }
+    }
+
+    /// The service refused the call for `limit`: it counts as nothing, and the limit is learned.
+    /// Returns what is known of it now, if anything was learned.
+    pub(super) fn refused(&mut self, sent: Sent, held: u64, limit: Limit) -> Option<u64> {
+        match limit {
+            Limit::RequestsPerMinute => self.requests.refused(sent.requests, 1),
+            _ => self.requests.settle(sent.requests, 1, 0),
+        }
+        match limit {
+            Limit::TokensPerMinute => self.tokens.refused(sent.tokens, held),
+            _ => self.tokens.settle(sent.tokens, held, 0),
+        }
+        if let Some(day) = &mut self.day {
+            day.settle(sent.day, held, 0);
+        }
+        let learned = match limit {
+            Limit::RequestsPerMinute => self.requests.learned(),
+            Limit::TokensPerMinute => self.tokens.learned(),
+            Limit::TokensPerDay => UNLIMITED,
+        };
+        Some(learned).filter(|&learned| learned < UNLIMITED)
+    }
+
+    /// Admits nothing before `until`.
+    pub(super) fn close(&mut self, until: u64) {
+        self.closed_until = self.closed_until.max(until);
+    }
+
+    /// Until when the ledger is closed, if it is.
+    pub(super) fn closed_until(&self) -> Option<u64> {
+        Some(self.closed_until).filter(|&until| until > self.now)
+    }
+
+    /// When a call of `tokens` fits if nothing is sent or settled until then, and which limit it
+    /// waits for; `None` if time alone does not help.
+    pub(super) fn not_before(&self, tokens: u64) -> Option<(u64, Limit)> {
+        let requests = self.requests.not_before(1);
+        let minute = self.tokens.not_before(tokens);
+        let day = self.day.as_ref().map(|day| day.not_before(tokens));
+        let day = day.unwrap_or(Some(0));
+        let day = day?.max(self.closed_until);
+        Some(latest(requests?, minute?, day))
+    }
+
+    /// About when a call of `tokens` fits behind a queue, if calls use of their holds what they
+    /// used lately; and which limit it waits for.
+    pub(super) fn expected(&self, ahead: Ahead, tokens: u64) -> (u64, Limit) {
+        let usage = Usage::of(self.used_lately, self.held_lately);
+        let requests = self.requests.expected(ahead.requests, 1, Usage::WHOLE);
+        let minute = self.tokens.expected(ahead.tokens, tokens, usage);
+        let day = self.day.as_ref();
+        let day = day.map_or(0, |day| day.expected(ahead.tokens, tokens, usage));
+        latest(requests, minute, day.max(self.closed_until))
+    }
+
+    /// Whether nothing is drawn, reserved or owed.
+    pub(super) fn is_idle(&self) -> bool {
+        self.requests.is_idle()
+            && self.tokens.is_idle()
+            && self.day.as_ref().is_none_or(Allowance::is_idle)
+    }
+}
+
+/// What waits ahead of a call.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Ahead {
+    pub(super) requests: u64,
+    pub(super) tokens: u64,
+}
+
+fn latest(requests: u64, minute: u64, day: u64) -> (u64, Limit) {
+    if day >= minute && day >= requests && day > 0 {
+        (day, Limit::TokensPerDay)
+    } else if requests > minute {
+        (requests, Limit::RequestsPerMinute)
+    } else {
+        (minute, Limit::TokensPerMinute)
+    }
+}

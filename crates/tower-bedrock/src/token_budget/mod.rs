@@ -1,0 +1,47 @@
+//! [`TokenBudgetLayer`]: under the quota before the service has to refuse.
+//!
+//! The service sets aside `input + maxTokens` of the tokens per minute when it admits a call, and
+//! settles when the call ends, by `input + output × burndown` (BEDROCK.md §3.2). Whoever does not
+//! keep the same account is refused at a small part of the quota, or leaves most of it unused.
+//!
+//! * [`Quotas`] holds a ledger for each [`QuotaKey`](crate::QuotaKey): what the quota is, what is
+//!   drawn of it, and what refusals taught of it.
+//! * A call that does not fit waits in line: by priority, fairly between tenants, never past its
+//!   deadline.
+//! * What it holds rides in the response until that is finished, and is settled then.
+
+mod allowance;
+mod calibration;
+mod charge;
+mod error;
+mod estimate;
+mod event;
+pub mod future;
+mod gate;
+mod hold;
+mod invalid;
+mod layer;
+mod learning;
+mod ledger;
+mod queue;
+mod quota;
+mod quotas;
+mod settlement;
+mod snapshot;
+mod terms;
+#[cfg(test)]
+mod tests;
+mod turnstile;
+mod window;
+
+pub use self::{
+    charge::{FailureCharge, FailureCharges},
+    error::{BudgetExhausted, ExhaustedReason},
+    estimate::{Estimate, SizeEstimator, TokenEstimator},
+    event::TokenBudgetEvent,
+    invalid::InvalidQuota,
+    layer::{TokenBudget, TokenBudgetLayer},
+    quota::{DailyReset, Quota, QuotaPace, QuotaShare, QuotaWindow},
+    quotas::Quotas,
+    snapshot::QuotaSnapshot,
+};

@@ -1,0 +1,292 @@
+//! The quotas of all keys, and what is drawn of them.
+
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::{Arc, PoisonError, RwLock},
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use tokio::time::Instant;
+
+use super::{
+    allowance::{Allowance, Pace},
+    calibration::Calibration,
+    gate::{Gate, State},
+    invalid::InvalidQuota,
+    ledger::Ledger,
+    quota::{DailyReset, Quota, QuotaWindow},
+    snapshot::QuotaSnapshot,
+    terms::Terms,
+    window::{Bucket, DAY, Fixed, MINUTE, Meter, SECOND, Sliding, UNLIMITED},
+};
+use crate::{
+    cause::Limit,
+    route::{QuotaKey, Region, Route},
+};
+
+/// Routes whose key is remembered; more than any application calls. Beyond it, they are resolved
+/// anew.
+const MAX_ROUTES: usize = 1024;
+/// Gates without a quota that are remembered; beyond it, those that hold nothing are forgotten.
+const MAX_UNCONFIGURED: usize = 4096;
+/// What a day's window counts longer than a day: the service may count by the minute.
+const DAY_MARGIN: u64 = MINUTE;
+/// How long a ledger stays closed when the day's tokens are used up and come back each in their
+/// time: an hourly refusal is a cheap way to find out.
+const CLOSED_FOR: u64 = 3600 * SECOND;
+
+/// The quotas of an account, by model, path and region: to be set, changed and looked at while calls
+/// go on.
+///
+/// There is one ledger for each [`QuotaKey`]; it comes into being when its quota is set or its first
+/// call is made. Without a quota it only learns from refusals.
+///
+/// # Shared state
+///
+/// Clones share all quotas and ledgers. Give clones of one `Quotas` to all layers of a process, so
+/// that all its calls are counted together.
+///
+/// # Example
+///
+/// ```
+/// use tower_bedrock::{Limit, Quota, Quotas, Route, TokenBudgetLayer};
+///
+/// let quotas = Quotas::new().with_home_region("eu-central-1");
+/// let sonnet = Route::to("eu.anthropic.claude-sonnet-4-6".parse()?);
+/// quotas.set(&sonnet, Quota::new().with_tokens_per_minute(200_000))?;
+/// let layer = TokenBudgetLayer::new(quotas.clone());
+///
+/// // Later, when the quota was raised:
+/// quotas.set(&sonnet, Quota::new().with_tokens_per_minute(1_000_000))?;
+/// let snapshot = quotas.snapshot_of(&sonnet);
+/// assert_eq!(snapshot.limit(Limit::TokensPerMinute), Some(1_000_000));
+/// assert_eq!(snapshot.tokens_used, 0);
+/// # let _ = layer;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+pub struct Quotas {
+    account: Arc<str>,
+    home: Option<Region>,
+    routes: Arc<RwLock<HashMap<Route, Arc<Gate>>>>,
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    gates: RwLock<HashMap<QuotaKey, Arc<Gate>>>,
+    /// When time starts in the ledgers, and how long after UTC midnight that was.
+    start: Instant,
+    time_of_day: Duration,
+}
+
+impl Quotas {
+    /// No quotas yet, of an account that is called `default`.
+    #[must_use]
+    pub fn new() -> Self {
+        #[allow(clippy::disallowed_methods)]
+        let wall = SystemTime::now();
+        let since_epoch = wall.duration_since(UNIX_EPOCH).unwrap_or_default();
+        Self::starting(Instant::now(), since_epoch)
+    }
+
+    pub(super) fn starting(start: Instant, since_epoch: Duration) -> Self {
+        let time_of_day = since_epoch.as_nanos() % u128::from(DAY);
+        Self {
+            account: "default".into(),
+            home: None,
+            routes: Arc::default(),
+            shared: Arc::new(Shared {
+                gates: RwLock::default(),
+                start,
+                time_of_day: Duration::from_nanos(u64::try_from(time_of_day).unwrap_or(0)),
+            }),
+        }
+    }
+
+    /// Counts calls whose model id names no account as calls of `account`, by its number or by any
+    /// name.
+    #[must_use]
+    pub fn with_account(mut self, account: impl Into<Arc<str>>) -> Self {
+        self.account = account.into();
+        self.routes = Arc::default();
+        self
+    }
+
+    /// Counts calls whose route names no region as calls to `region`: the one that the innermost
+    /// service sends them to.
+    #[must_use]
+    pub fn with_home_region(mut self, region: impl Into<Region>) -> Self {
+        self.home = Some(region.into());
+        self.routes = Arc::default();
+        self
+    }
+
+    /// What calls to `route` are counted by.
+    #[must_use]
+    pub fn key(&self, route: &Route) -> QuotaKey {
+        let mut key = QuotaKey::of(Arc::clone(&self.account), route);
+        if key.region.is_none() {
+            key.region.clone_from(&self.home);
+        }
+        key
+    }
+
+    /// Sets the quota that calls to `route` draw on, or changes it while calls go on: what is drawn
+    /// stays drawn, what was learned is forgotten, a ledger that is closed for the day opens, and
+    /// calls that wait go or are refused as the new quota says.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidQuota`] says what cannot be meant; nothing is changed then.
+    pub fn set(&self, route: &Route, quota: Quota) -> Result<(), InvalidQuota> {
+        quota.check()?;
+        let gate = self.gate(route);
+        let offset = self.shared.day_offset();
+        gate.at(Instant::now(), |state| {
+            state.terms = Terms::new(route, &quota);
+            state.ledger.become_like(ledger(&quota, offset));
+            state.quota = Some(quota);
+        });
+        Ok(())
+    }
+
+    /// The quota that was set for calls to `route`.
+    #[must_use]
+    pub fn get(&self, route: &Route) -> Option<Quota> {
+        let gates = self.shared.gates.read();
+        let gates = gates.unwrap_or_else(PoisonError::into_inner);
+        gates.get(&self.key(route))?.lock().quota.clone()
+    }
+
+    /// What is drawn of the quota of `route` now.
+    #[must_use]
+    pub fn snapshot_of(&self, route: &Route) -> QuotaSnapshot {
+        snapshot(&self.gate(route))
+    }
+
+    /// What is drawn of every quota now, in no order.
+    #[must_use]
+    pub fn snapshot(&self) -> Vec<QuotaSnapshot> {
+        let gates = self.shared.gates.read();
+        let gates = gates.unwrap_or_else(PoisonError::into_inner);
+        let gates: Vec<_> = gates.values().cloned().collect();
+        gates.iter().map(|gate| snapshot(gate)).collect()
+    }
+
+    /// Until when a ledger closes whose day is used up.
+    pub(super) fn closes_until(&self, gate: &Gate, now: Instant) -> u64 {
+        let now = gate.time(now);
+        let reset = gate.lock().quota.as_ref().map(|quota| quota.daily_reset);
+        match reset.unwrap_or_default() {
+            DailyReset::Rolling => now.saturating_add(CLOSED_FOR),
+            DailyReset::MidnightUtc => {
+                let of_day = now.saturating_add(self.shared.day_offset()) % DAY;
+                now.saturating_add(DAY - of_day)
+            }
+        }
+    }
+
+    /// The gate that calls to `route` go through.
+    pub(super) fn gate(&self, route: &Route) -> Arc<Gate> {
+        let routes = self.routes.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(gate) = routes.get(route) {
+            return Arc::clone(gate);
+        }
+        drop(routes);
+        let gate = self.resolve(route);
+        let mut routes = self.routes.write().unwrap_or_else(PoisonError::into_inner);
+        if routes.len() >= MAX_ROUTES {
+            routes.clear();
+        }
+        routes.insert(route.clone(), Arc::clone(&gate));
+        gate
+    }
+
+    fn resolve(&self, route: &Route) -> Arc<Gate> {
+        let key = self.key(route);
+        let gates = self.shared.gates.write();
+        let mut gates = gates.unwrap_or_else(PoisonError::into_inner);
+        if gates.len() >= MAX_UNCONFIGURED {
+            gates.retain(|_, gate| Arc::strong_count(gate) > 1 || gate.is_in_use());
+        }
+        let make = |key: &QuotaKey| {
+            let quota = Quota::new();
+            let ledger = ledger(&quota, self.shared.day_offset());
+            let terms = Terms::new(route, &quota);
+            let calibration = Calibration::new(route.model.as_ref());
+            let start = self.shared.start;
+            Arc::new(Gate::new(key.clone(), start, ledger, terms, calibration))
+        };
+        Arc::clone(gates.entry(key.clone()).or_insert_with(|| make(&key)))
+    }
+}
+
+impl Shared {
+    /// How far into the UTC day the ledgers' time starts.
+    fn day_offset(&self) -> u64 {
+        u64::try_from(self.time_of_day.as_nanos()).unwrap_or(0)
+    }
+}
+
+fn snapshot(gate: &Gate) -> QuotaSnapshot {
+    gate.at(Instant::now(), |state: &mut State| {
+        QuotaSnapshot::of(gate, state)
+    })
+}
+
+fn ledger(quota: &Quota, day_offset: u64) -> Ledger {
+    let minute = |limit| {
+        let quota_of = quota.effective(limit).unwrap_or(UNLIMITED);
+        let meter = minute_meter(quota, quota_of);
+        Allowance::new(quota_of, meter, pace(quota), quota.learns)
+    };
+    let requests = minute(Limit::RequestsPerMinute);
+    let tokens = minute(Limit::TokensPerMinute);
+    Ledger::new(requests, tokens).with_day(day(quota, day_offset))
+}
+
+fn minute_meter(quota: &Quota, limit: u64) -> Meter {
+    let margin = nanos(quota.margin);
+    match quota.window {
+        QuotaWindow::Sliding => Meter::Sliding(Sliding::new(MINUTE + margin)),
+        QuotaWindow::TokenBucket { burst } => {
+            Meter::Bucket(Bucket::full(limit, nanos(burst) - margin))
+        }
+    }
+}
+
+fn day(quota: &Quota, day_offset: u64) -> Option<Allowance> {
+    let limit = quota.effective(Limit::TokensPerDay)?;
+    let meter = match quota.daily_reset {
+        DailyReset::Rolling => Meter::Sliding(Sliding::new(DAY + DAY_MARGIN)),
+        DailyReset::MidnightUtc => Meter::Fixed(Fixed::new(DAY, day_offset)),
+    };
+    Some(Allowance::new(limit, meter, None, false))
+}
+
+fn pace(quota: &Quota) -> Option<Pace> {
+    quota.pace.map(|pace| Pace {
+        share: (pace.share * 1e6) as u64,
+        burst: nanos(pace.burst),
+    })
+}
+
+fn nanos(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}
+
+impl Default for Quotas {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for Quotas {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Quotas")
+            .field("account", &self.account)
+            .field("home_region", &self.home)
+            .finish_non_exhaustive()
+    }
+}
