@@ -146,8 +146,9 @@ impl Gate {
     }
 
     /// Whether anything would be lost with it.
-    pub(super) fn is_in_use(&self) -> bool {
-        let state = self.lock();
+    pub(super) fn is_in_use(&self, now: Instant) -> bool {
+        let mut state = self.lock();
+        state.ledger.advance(self.time(now));
         state.quota.is_some() || !state.queue.is_empty() || !state.ledger.is_idle()
     }
 

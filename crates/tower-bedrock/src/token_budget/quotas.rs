@@ -29,7 +29,7 @@ use crate::{
 /// anew.
 const MAX_ROUTES: usize = 1024;
 /// Gates without a quota that are remembered; beyond it, those that hold nothing are forgotten.
-const MAX_UNCONFIGURED: usize = 4096;
+const MAX_UNCONFIGURED: usize = 1024;
 /// What a day's window counts longer than a day: the service may count by the minute.
 const DAY_MARGIN: u64 = MINUTE;
 /// How long a ledger stays closed when the day's tokens are used up and come back each in their
@@ -74,10 +74,16 @@ pub struct Quotas {
 }
 
 struct Shared {
-    gates: RwLock<HashMap<QuotaKey, Arc<Gate>>>,
+    gates: RwLock<Gates>,
     /// When time starts in the ledgers, and how long after UTC midnight that was.
     start: Instant,
     time_of_day: Duration,
+}
+
+struct Gates {
+    by_key: HashMap<QuotaKey, Arc<Gate>>,
+    /// How many there may be before those that hold nothing are forgotten.
+    sweep_at: usize,
 }
 
 impl Quotas {
@@ -97,7 +103,10 @@ impl Quotas {
             home: None,
             routes: Arc::default(),
             shared: Arc::new(Shared {
-                gates: RwLock::default(),
+                gates: RwLock::new(Gates {
+                    by_key: HashMap::new(),
+                    sweep_at: MAX_UNCONFIGURED,
+                }),
                 start,
                 time_of_day: Duration::from_nanos(u64::try_from(time_of_day).unwrap_or(0)),
             }),
@@ -156,7 +165,7 @@ impl Quotas {
     pub fn get(&self, route: &Route) -> Option<Quota> {
         let gates = self.shared.gates.read();
         let gates = gates.unwrap_or_else(PoisonError::into_inner);
-        gates.get(&self.key(route))?.lock().quota.clone()
+        gates.by_key.get(&self.key(route))?.lock().quota.clone()
     }
 
     /// What is drawn of the quota of `route` now.
@@ -170,7 +179,7 @@ impl Quotas {
     pub fn snapshot(&self) -> Vec<QuotaSnapshot> {
         let gates = self.shared.gates.read();
         let gates = gates.unwrap_or_else(PoisonError::into_inner);
-        let gates: Vec<_> = gates.values().cloned().collect();
+        let gates: Vec<_> = gates.by_key.values().cloned().collect();
         gates.iter().map(|gate| snapshot(gate)).collect()
     }
 
@@ -207,8 +216,12 @@ impl Quotas {
         let key = self.key(route);
         let gates = self.shared.gates.write();
         let mut gates = gates.unwrap_or_else(PoisonError::into_inner);
-        if gates.len() >= MAX_UNCONFIGURED {
-            gates.retain(|_, gate| Arc::strong_count(gate) > 1 || gate.is_in_use());
+        if gates.by_key.len() >= gates.sweep_at {
+            let now = Instant::now();
+            gates
+                .by_key
+                .retain(|_, gate| Arc::strong_count(gate) > 1 || gate.is_in_use(now));
+            gates.sweep_at = MAX_UNCONFIGURED.max(gates.by_key.len() * 2);
         }
         let make = |key: &QuotaKey| {
             let quota = Quota::new();
@@ -218,7 +231,12 @@ impl Quotas {
             let start = self.shared.start;
             Arc::new(Gate::new(key.clone(), start, ledger, terms, calibration))
         };
-        Arc::clone(gates.entry(key.clone()).or_insert_with(|| make(&key)))
+        Arc::clone(
+            gates
+                .by_key
+                .entry(key.clone())
+                .or_insert_with(|| make(&key)),
+        )
     }
 }
 

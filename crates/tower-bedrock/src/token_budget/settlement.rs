@@ -71,9 +71,10 @@ impl Settlement {
 
     fn close_day(&self, hold: Hold, now: Instant) {
         let gate = hold.gate_arc();
-        hold.give_back(now);
         let until = self.quotas.closes_until(&gate, now);
+        // Closed first, so that nobody goes on what comes back.
         gate.at(now, |state| state.ledger.close(until));
+        hold.give_back(now);
         let closed_for = Duration::from_nanos(until.saturating_sub(gate.time(now)));
         self.rules.tell(&TokenBudgetEvent::DayUsedUp {
             key: gate.key(),

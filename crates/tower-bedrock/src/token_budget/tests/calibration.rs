@@ -1,0 +1,175 @@
+use rand::{RngExt, SeedableRng, rngs::StdRng};
+
+use super::super::{calibration::Calibration, terms::Estimate};
+use crate::{InputSize, ModelId};
+
+/// What a service counts: bytes of text to a token, tools, documents, images and what surrounds
+/// them.
+struct Truth {
+    text: f64,
+    tools: f64,
+    documents: f64,
+    image: f64,
+    part: f64,
+}
+
+impl Truth {
+    fn tokens(&self, size: &InputSize) -> u64 {
+        let tokens = size.text_bytes as f64 / self.text
+            + size.tool_bytes as f64 / self.tools
+            + size.document_bytes as f64 / self.documents
+            + f64::from(size.images) * self.image
+            + f64::from(size.parts) * self.part;
+        tokens.ceil().max(1.0) as u64
+    }
+}
+
+/// Prompts of every kind: chats, long documents, tools, images, and mixtures of them.
+fn mixed(rng: &mut StdRng) -> InputSize {
+    let mut size = InputSize {
+        parts: rng.random_range(1..20),
+        ..InputSize::default()
+    };
+    size.text_bytes = rng.random_range(20..2000) * u64::from(size.parts);
+    if rng.random_bool(0.4) {
+        size.tool_bytes = rng.random_range(500..20_000);
+    }
+    if rng.random_bool(0.3) {
+        size.document_bytes = rng.random_range(2000..400_000);
+    }
+    if rng.random_bool(0.3) {
+        size.images = rng.random_range(1..6);
+    }
+    size
+}
+
+fn text(bytes: u64) -> InputSize {
+    InputSize {
+        text_bytes: bytes,
+        ..InputSize::default()
+    }
+}
+
+fn error(calibration: &Calibration, size: InputSize, actual: u64) -> f64 {
+    let estimate = calibration.tokens(Estimate::Size(size));
+    (estimate as f64 - actual as f64).abs() / actual as f64
+}
+
+/// The truths of several models, and one as the simulator has it: bytes alone and a flat image.
+fn truths() -> [Truth; 4] {
+    let simulator = Truth {
+        text: 4.0,
+        tools: 4.0,
+        documents: 4.0,
+        image: 1000.0,
+        part: 0.0,
+    };
+    let dense = Truth {
+        text: 2.4,
+        tools: 2.1,
+        documents: 3.0,
+        image: 1300.0,
+        part: 6.0,
+    };
+    let sparse = Truth {
+        text: 5.2,
+        tools: 3.5,
+        documents: 9.0,
+        image: 300.0,
+        part: 3.0,
+    };
+    let nova = Truth {
+        text: 3.0,
+        tools: 3.0,
+        documents: 3.0,
+        image: 1700.0,
+        part: 2.0,
+    };
+    [simulator, dense, sparse, nova]
+}
+
+/// After 50 calls of a mixed corpus, the mean error of the next ones is below 10 %, whatever the
+/// model counts.
+#[test]
+fn fifty_calls_teach_a_mixed_corpus() {
+    for (index, truth) in truths().iter().enumerate() {
+        for seed in 0..20 {
+            let mut rng = StdRng::seed_from_u64(seed);
+            let mut calibration = Calibration::new(None);
+            for _ in 0..50 {
+                let size = mixed(&mut rng);
+                // A model counts text by its words, not by its bytes: 5 % more or less.
+                let noise = rng.random_range(0.95..1.05);
+                let counted = (truth.tokens(&size) as f64 * noise) as u64;
+                calibration.observe(&size, counted.max(1));
+            }
+            let mean = (0..200)
+                .map(|_| mixed(&mut rng))
+                .map(|size| error(&calibration, size, truth.tokens(&size)))
+                .sum::<f64>()
+                / 200.0;
+            assert!(mean < 0.10, "truth {index}, seed {seed}: {mean}");
+        }
+    }
+}
+
+/// Counts that are absurd, one in ten, do not carry the estimate away.
+#[test]
+fn outliers_change_little() {
+    for (index, truth) in truths().iter().enumerate() {
+        for seed in 0..20 {
+            let mut rng = StdRng::seed_from_u64(seed);
+            let mut calibration = Calibration::new(None);
+            for call in 0..200 {
+                let size = mixed(&mut rng);
+                let mut counted = truth.tokens(&size);
+                if call % 10 == 7 {
+                    counted = [1, counted * 50, u64::MAX / 2][rng.random_range(0..3)];
+                }
+                calibration.observe(&size, counted);
+            }
+            let mean = (0..200)
+                .map(|_| mixed(&mut rng))
+                .map(|size| error(&calibration, size, truth.tokens(&size)))
+                .sum::<f64>()
+                / 200.0;
+            assert!(mean < 0.15, "truth {index}, seed {seed}: {mean}");
+        }
+    }
+}
+
+/// Estimates stay numbers, and within bounds, after a million calls of anything.
+#[test]
+fn calibration_is_stable() {
+    let mut rng = StdRng::seed_from_u64(7);
+    let mut calibration = Calibration::new(None);
+    for _ in 0..100_000 {
+        let mut size = mixed(&mut rng);
+        if rng.random_bool(0.01) {
+            size = InputSize::default();
+        }
+        if rng.random_bool(0.01) {
+            size.text_bytes = u64::MAX;
+        }
+        calibration.observe(&size, rng.random_range(0..1_000_000));
+    }
+    let size = text(40_000);
+    let tokens = calibration.tokens(Estimate::Size(size));
+    assert!((10_000 / 8..=8 * 12_000).contains(&tokens), "{tokens}");
+    assert!(calibration.tokens(Estimate::Size(InputSize::default())) >= 1);
+}
+
+/// Before anything is known: four bytes to a token and 10 % on top, three for Nova (BEDROCK.md
+/// §3.7); and what somebody has counted is taken as it is.
+#[test]
+fn the_first_estimate_is_by_bytes() {
+    let size = text(400_000);
+    let first = |id: &str| {
+        let model: ModelId = id.parse().unwrap();
+        Calibration::new(Some(&model)).tokens(Estimate::Size(size))
+    };
+    assert_eq!(first("anthropic.claude-sonnet-4-6"), 110_008);
+    assert_eq!(first("us.amazon.nova-lite-v1:0"), 146_675);
+    let calibration = Calibration::new(None);
+    assert_eq!(calibration.tokens(Estimate::Tokens(17)), 17);
+}
