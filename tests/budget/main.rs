@@ -1,0 +1,5 @@
+//! The token budget against the simulator's own account, in virtual time.
+
+mod account;
+mod bedrock;
+mod examples;
