@@ -205,7 +205,7 @@ impl Lane {
             return spec.latency;
         }
         let latency = nanos(spec.latency);
-        let spread = nanos(spec.latency.mul_f64(spec.latency_jitter)).min(latency);
+        let spread = ((latency as f64 * spec.latency_jitter) as u64).min(latency);
         let least = latency - spread;
         Duration::from_nanos(
             self.chance

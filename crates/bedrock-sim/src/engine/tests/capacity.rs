@@ -158,3 +158,15 @@ fn operations_that_do_not_generate_are_free() {
     assert_eq!((totals.requests, totals.admitted), (21, 21));
     assert_eq!(totals.tokens_held, 10);
 }
+
+/// A time that no clock can tell is as good as never, but no panic.
+#[test]
+fn the_longest_latency_can_stray() {
+    let spec = ModelSpec::new(MODEL)
+        .latency(Duration::MAX)
+        .latency_jitter(1.0);
+    let mut sim = Sim::new(spec);
+    let call = Call::new(sim.model, Operation::Converse, 1);
+    let admitted = sim.admit(0, &call).unwrap();
+    assert!(admitted.first_token_after > Duration::ZERO);
+}

@@ -323,3 +323,16 @@ async fn debug_is_silent() {
         "{debug}"
     );
 }
+
+// Where every byte is more tokens than there are numbers, sums stay at the largest.
+#[tokio::test]
+async fn counts_do_not_overflow() {
+    let bedrock = bedrock(ModelSpec::new(NOVA).bytes_per_token(1e-300));
+    for action in ["converse", "converse-stream", "invoke"] {
+        let response = call(&bedrock, action, &hello()).await;
+        assert_eq!(response.status(), 200);
+    }
+    let usage = json_of(&call(&bedrock, "converse", &hello()).await)["usage"].take();
+    assert_eq!(usage["inputTokens"], u64::MAX);
+    assert_eq!(usage["totalTokens"], u64::MAX);
+}

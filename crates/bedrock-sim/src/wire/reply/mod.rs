@@ -94,7 +94,7 @@ impl Reply {
     }
 
     fn total_tokens(&self) -> u64 {
-        self.input.total() + self.answer.tokens
+        self.input.total().saturating_add(self.answer.tokens)
     }
 }
 
