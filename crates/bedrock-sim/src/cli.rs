@@ -90,25 +90,11 @@ impl Serve {
             Some(file) => Scenario::load(Path::new(file))?,
             None => Scenario::from_toml(CALM)?,
         };
-        match self.seed {
-            Some(seed) => reseed(&scenario, seed),
-            None => Ok(scenario),
-        }
+        Ok(match self.seed {
+            Some(seed) => scenario.with_seed(seed),
+            None => scenario,
+        })
     }
-}
-
-fn reseed(scenario: &Scenario, seed: u64) -> Result<Scenario, ScenarioError> {
-    let builder = Scenario::builder()
-        .seed(seed)
-        .region(scenario.region())
-        .account(scenario.account())
-        .quota(scenario.quota().clone());
-    let models = scenario.models().iter().cloned();
-    let builder = models.fold(builder, |builder, model| builder.model(model));
-    let faults = scenario.faults().iter().cloned();
-    faults
-        .fold(builder, |builder, fault| builder.fault(fault))
-        .build()
 }
 
 async fn serve(listen: &str, scenario: Scenario) -> io::Result<()> {

@@ -245,7 +245,10 @@ fn when(fault: &FaultSpec, place: impl Fn(&'static str) -> Place) -> Result<(), 
     {
         return refuse(
             place("until"),
-            format_args!("`until` ({until:?}) is after `from` ({:?})", fault.from),
+            format_args!(
+                "`until` ({until:?}) has to be later than `from` ({:?})",
+                fault.from
+            ),
         );
     }
     for (key, number) in [("every", Some(fault.every)), ("count", fault.count)] {

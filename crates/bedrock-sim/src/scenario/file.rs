@@ -26,9 +26,10 @@ pub(super) fn parse(text: &str) -> Result<Scenario, ScenarioError> {
     })?;
     file.into_scenario()
         .and_then(|scenario| check::check(&scenario).map(|()| scenario))
-        .map_err(|flaw| match span_of(text, flaw.path) {
-            Some(span) => ScenarioError::new(flaw.reason).at(text, span.start),
-            None => flaw.into_error(),
+        .map_err(|flaw| {
+            // What is missing from the top level is missing from its start on.
+            let start = span_of(text, flaw.path).map_or(0, |span| span.start);
+            ScenarioError::new(flaw.reason).at(text, start)
         })
 }
 

@@ -87,10 +87,17 @@ impl Scenario {
     /// read.
     pub fn load(path: impl AsRef<Path>) -> Result<Self, ScenarioError> {
         let path = path.as_ref();
-        fs::read_to_string(path)
+        fs::read(path)
             .map_err(|error| ScenarioError::new(format!("the file cannot be read: {error}")))
-            .and_then(|text| Self::from_toml(&text))
+            .and_then(|bytes| Self::from_toml(utf8(&bytes)?))
             .map_err(|error| error.in_file(path))
+    }
+
+    /// The same with all chance from another [seed](Self::seed).
+    #[must_use]
+    pub fn with_seed(mut self, seed: u64) -> Self {
+        self.seed = seed;
+        self
     }
 
     /// Where all chance comes from. 0 by default.
@@ -135,6 +142,14 @@ impl Scenario {
         let listed = model.regions.iter().flatten().map(String::as_str);
         home.into_iter().chain(listed)
     }
+}
+
+/// The text of a file.
+fn utf8(bytes: &[u8]) -> Result<&str, ScenarioError> {
+    str::from_utf8(bytes).map_err(|error| {
+        let valid = str::from_utf8(&bytes[..error.valid_up_to()]).unwrap_or_default();
+        ScenarioError::new("the text is not UTF-8, which TOML is").at(valid, valid.len())
+    })
 }
 
 /// Makes a [`Scenario`] in code.

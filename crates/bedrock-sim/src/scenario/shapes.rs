@@ -62,8 +62,12 @@ impl<'de> Deserialize<'de> for OutputTokens {
             }
 
             fn visit_seq<A: SeqAccess<'de>>(self, range: A) -> Result<Self::Value, A::Error> {
-                let (least, most) = Deserialize::deserialize(SeqAccessDeserializer::new(range))?;
-                Ok(OutputTokens::Between(least, most))
+                // As a list, for a tuple would leave the rest of a longer one unread.
+                let range = Vec::deserialize(SeqAccessDeserializer::new(range))?;
+                match range[..] {
+                    [least, most] => Ok(OutputTokens::Between(least, most)),
+                    _ => Err(de::Error::invalid_length(range.len(), &self)),
+                }
             }
         }
 

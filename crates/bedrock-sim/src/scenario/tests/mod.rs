@@ -173,3 +173,12 @@ fn a_file_says_the_same_as_code() {
         .unwrap();
     assert_eq!(file, code);
 }
+
+/// Another seed changes the seed alone.
+#[test]
+fn a_seed_can_be_put_in_place_of_the_files() {
+    let text = |seed| format!("seed = {seed}\nregion = 'eu-west-1'\n[[model]]\nid = 'a.b'\n");
+    let read = |seed| Scenario::from_toml(&text(seed)).unwrap();
+    assert_eq!(read(1).with_seed(2), read(2));
+    assert_ne!(read(1), read(2));
+}

@@ -76,6 +76,14 @@ fn a_bad_scenario_is_refused_with_line_and_reason() {
             "[[model]]\nid = 'a.b'\noutput_tokens = |'many'",
             "[least, most]",
         ),
+        (
+            "[[model]]\nid = 'a.b'\noutput_tokens = |[1, 2, 3]",
+            "[least, most]",
+        ),
+        (
+            "[[model]]\nid = 'a.b'\noutput_tokens = |[1]",
+            "[least, most]",
+        ),
         ("[[model]]\nid = 'a.b'\n|regions = []", "`regions` is empty"),
         (
             "[[model]]\nid = 'a.b'\n|regions = ['x-1', 'x-1']",
@@ -128,11 +136,11 @@ fn a_bad_fault_is_refused_with_line_and_reason() {
         ("what = 'reset'\nmodel = |[]", "the list is empty"),
         (
             "what = 'reset'\n|until = '0s'",
-            "`until` (0ns) is after `from` (0ns)",
+            "`until` (0ns) has to be later than `from` (0ns)",
         ),
         (
             "what = 'reset'\nfrom = '2s'\n|until = '1s'",
-            "is after `from`",
+            "has to be later than `from`",
         ),
         ("what = 'reset'\nfrom = |'2x'", "expected a duration"),
         ("what = 'reset'\n|every = 0", "`every` is at least 1"),
@@ -212,10 +220,8 @@ fn expect(marked: &str, reason: &str) {
     let text = marked.replacen('|', "", 1);
     let error = Scenario::from_toml(&text).unwrap_err();
     assert!(error.reason().contains(reason), "{text}\n{error}");
-    if !text.trim().is_empty() {
-        let place = (error.line().unwrap(), error.column().unwrap());
-        assert_eq!(place, (line, column), "{text}\n{error}");
-    }
+    let place = (error.line().unwrap(), error.column().unwrap());
+    assert_eq!(place, (line, column), "{text}\n{error}");
 }
 
 /// What code makes is checked like a file, and told apart by its number.
@@ -248,6 +254,10 @@ fn a_file_is_named_in_its_errors() {
             path.display()
         )
     );
+    fs::write(&path, b"seed = 1\n\n# caf\xe9\n").unwrap();
+    let error = Scenario::load(&path).unwrap_err();
+    assert_eq!((error.line(), error.column()), (Some(3), Some(6)));
+    assert!(error.reason().contains("UTF-8"), "{error}");
     let error = Scenario::load(folder.path().join("none.toml")).unwrap_err();
     assert!(
         error
