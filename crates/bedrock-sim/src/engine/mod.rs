@@ -284,6 +284,37 @@ impl Engine {
         counts.refused.validation += 1;
     }
 
+    /// Decides what becomes of a request that is known to be invalid. Where the service is gone, or
+    /// the connection breaks before the headers, that is what its caller hears; else nothing, and
+    /// it counts as by [`refuse_invalid`](Self::refuse_invalid). Other faults do not see it.
+    ///
+    /// `region` is the one that is called, in which the model is.
+    pub fn admit_invalid(
+        &mut self,
+        now: Duration,
+        region: &str,
+        model: Option<ModelHandle>,
+        operation: Operation,
+    ) -> Option<Admission> {
+        let now = self.state.advance(now);
+        let number = model.map(|model| model.0 as usize);
+        let whereto = Whereto {
+            lane: number,
+            region,
+            operation,
+        };
+        let fault = self.state.scripts.befall_unread(now, whereto);
+        let ControlFlow::Break(end) = outcome::of_fault(fault, None) else {
+            self.refuse_invalid(model);
+            return None;
+        };
+        let lane = number.and_then(|number| self.state.lanes.get_mut(number));
+        let counts = lane.map_or(&mut self.state.elsewhere, |lane| &mut lane.counts);
+        counts.requests += 1;
+        counts.refused.fault += 1;
+        Some(end)
+    }
+
     /// Ends an admitted call: frees its slot and replaces its hold by what it used.
     pub fn finish(&mut self, now: Duration, ticket: Ticket, finish: Finish) {
         let now = self.state.advance(now);

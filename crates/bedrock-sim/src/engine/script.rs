@@ -51,12 +51,25 @@ impl Scripts {
     /// The fault that befalls a call. The first that fires decides; those after it don't see the
     /// call.
     pub(super) fn befall(&mut self, now: u64, whereto: Whereto<'_>) -> Option<&FaultKind> {
-        let script = self
-            .scripts
-            .iter_mut()
-            .find_map(|script| script.fires(now, whereto).then_some(&script.spec))?;
-        *self.fired.entry(script.what.name()).or_default() += 1;
-        Some(&script.what)
+        self.first(now, whereto, |_| true)
+    }
+
+    /// The fault that befalls a request before anybody reads it.
+    pub(super) fn befall_unread(&mut self, now: u64, whereto: Whereto<'_>) -> Option<&FaultKind> {
+        self.first(now, whereto, FaultKind::is_before_reading)
+    }
+
+    fn first(
+        &mut self,
+        now: u64,
+        whereto: Whereto<'_>,
+        eligible: impl Fn(&FaultKind) -> bool,
+    ) -> Option<&FaultKind> {
+        let spec = self.scripts.iter_mut().find_map(|script| {
+            (eligible(&script.spec.what) && script.fires(now, whereto)).then_some(&script.spec)
+        })?;
+        *self.fired.entry(spec.what.name()).or_default() += 1;
+        Some(&spec.what)
     }
 
     pub(super) fn fired(&self) -> &BTreeMap<&'static str, u64> {

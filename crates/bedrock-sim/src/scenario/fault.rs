@@ -145,6 +145,13 @@ impl FaultKind {
     }
 }
 
+impl FaultKind {
+    /// Whether it befalls a request before the service reads it, be it sound or not.
+    pub(crate) const fn is_before_reading(&self) -> bool {
+        matches!(self, Self::Reset | Self::NoAnswer | Self::Down { .. })
+    }
+}
+
 /// What callers see of a service that is down.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -49,6 +49,13 @@ impl From<WireError> for Stop {
     }
 }
 
+/// What a request asks for, and where.
+#[derive(Clone, Copy)]
+pub(super) struct Asked<'a> {
+    pub(super) operation: Operation,
+    pub(super) region: &'a str,
+}
+
 /// A model as a request found it.
 pub(super) struct Model {
     pub(super) handle: ModelHandle,
@@ -88,25 +95,26 @@ where
     B: Body<Data = Bytes>,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
-    let target = valid(shared, None, Target::parse(&parts.method, parts.uri.path()))?;
-    if let Target::Own(page) = target {
-        return Ok(own_page(shared, page));
-    }
-    let region = valid(shared, None, auth::region(&parts.headers, &parts.uri))?;
-    let body = read(shared, body).await?;
-    match target {
-        Target::Model {
-            operation,
-            model_id,
-        } => {
-            let model = resolve(shared, region, model_id)?;
-            match operation {
-                Operation::CountTokens => count_tokens(shared, &model, &body).await,
-                _ => generate::generate(shared, operation, model, &parts.headers, &body).await,
-            }
-        }
-        Target::Guardrail => apply_guardrail(shared, region, &body).await,
-        Target::Own(page) => Ok(own_page(shared, page)),
+    let target = known(shared, Target::parse(&parts.method, parts.uri.path()))?;
+    let operation = match target {
+        Target::Own(page) => return Ok(own_page(shared, page)),
+        Target::Model { operation, .. } => operation,
+        Target::Guardrail => Operation::ApplyGuardrail,
+    };
+    let region = known(shared, auth::region(&parts.headers, &parts.uri))?;
+    let region = region.map_or_else(|| shared.home_region(), str::to_owned);
+    let asked = Asked {
+        operation,
+        region: &region,
+    };
+    let body = read(shared, asked, body).await?;
+    let Target::Model { model_id, .. } = target else {
+        return apply_guardrail(shared, asked, &body).await;
+    };
+    let model = resolve(shared, asked, model_id)?;
+    match operation {
+        Operation::CountTokens => count_tokens(shared, asked, &model, &body).await,
+        _ => generate::generate(shared, asked, model, &parts.headers, &body).await,
     }
 }
 
@@ -122,12 +130,19 @@ fn own_page(shared: &Shared, page: OwnPage) -> Response<SimBody> {
     }
 }
 
-async fn read<B>(shared: &Shared, body: B) -> Result<Bytes, Stop>
+async fn read<B>(shared: &Shared, asked: Asked<'_>, body: B) -> Result<Bytes, Stop>
 where
     B: Body<Data = Bytes>,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
-    let too_large = || valid(shared, None, Err(WireError::body_too_large(MAX_BODY)));
+    let too_large = || {
+        valid(
+            shared,
+            asked,
+            None,
+            Err(WireError::body_too_large(MAX_BODY)),
+        )
+    };
     if body.size_hint().lower() > MAX_BODY as u64 {
         return too_large();
     }
@@ -138,33 +153,32 @@ where
     }
 }
 
-fn resolve(shared: &Shared, region: Option<&str>, id: String) -> Result<Model, Stop> {
-    let mut state = shared.lock();
-    let engine = &mut state.engine;
-    let region = region.unwrap_or_else(|| engine.scenario().region());
-    match engine.resolve(region, &id) {
-        Ok(handle) => match engine.spec(handle) {
-            Some(spec) => Ok(Model {
-                handle,
-                id,
-                vendor: spec.vendor(),
-                scale: Scale {
-                    bytes_per_token: spec.bytes_per_token,
-                    tokens_per_image: TOKENS_PER_IMAGE,
-                },
-            }),
-            // The handle is the engine's own.
-            None => Err(WireError::known(ErrorText::InternalServer).into()),
-        },
-        Err(refusal) => {
-            engine.refuse_invalid(None);
-            Err(WireError::from(refusal).into())
-        }
+fn resolve(shared: &Shared, asked: Asked<'_>, id: String) -> Result<Model, Stop> {
+    let found = find(shared, asked.region, id);
+    valid(shared, asked, None, found)
+}
+
+fn find(shared: &Shared, region: &str, id: String) -> Result<Model, WireError> {
+    let state = shared.lock();
+    let handle = state.engine.resolve(region, &id)?;
+    match state.engine.spec(handle) {
+        Some(spec) => Ok(Model {
+            handle,
+            id,
+            vendor: spec.vendor(),
+            scale: Scale {
+                bytes_per_token: spec.bytes_per_token,
+                tokens_per_image: TOKENS_PER_IMAGE,
+            },
+        }),
+        // The handle is the engine's own.
+        None => Err(WireError::known(ErrorText::InternalServer)),
     }
 }
 
 async fn count_tokens(
     shared: &Arc<Shared>,
+    asked: Asked<'_>,
     model: &Model,
     body: &[u8],
 ) -> Result<Response<SimBody>, Stop> {
@@ -175,7 +189,7 @@ async fn count_tokens(
     }
 
     let content = request::parse_count(body, model.vendor);
-    let content = valid(shared, Some(model.handle), content)?;
+    let content = valid(shared, asked, Some(model.handle), content)?;
     let input_tokens = model.scale.tokens(content.size);
     let call = Call::new(model.handle, Operation::CountTokens, input_tokens);
     let admission = {
@@ -189,18 +203,16 @@ async fn count_tokens(
 
 async fn apply_guardrail(
     shared: &Arc<Shared>,
-    region: Option<&str>,
+    asked: Asked<'_>,
     body: &[u8],
 ) -> Result<Response<SimBody>, Stop> {
-    let reply = valid(shared, None, guardrail::apply(body))?;
+    let reply = valid(shared, asked, None, guardrail::apply(body))?;
     let admission = {
         let mut state = shared.lock();
         let now = state.now();
-        let home = state.engine.scenario().region().to_owned();
-        let region = region.unwrap_or(&home);
         state
             .engine
-            .admit_without_model(now, region, Operation::ApplyGuardrail)
+            .admit_without_model(now, asked.region, asked.operation)
     };
     take_time(shared, admitted(admission)?).await;
     Ok(json(reply))
@@ -213,15 +225,31 @@ async fn take_time(shared: &Arc<Shared>, admitted: Admitted) {
     settlement.complete(0);
 }
 
-/// Counts what is refused before the engine sees it.
+/// Counts a request that does not say what it is for, or where.
+fn known<T>(shared: &Shared, checked: Result<T, WireError>) -> Result<T, Stop> {
+    checked.map_err(|error| {
+        shared.lock().engine.refuse_invalid(None);
+        error.into()
+    })
+}
+
+/// Counts an invalid request, unless nobody is there to find that out.
 pub(super) fn valid<T>(
     shared: &Shared,
+    asked: Asked<'_>,
     model: Option<ModelHandle>,
     checked: Result<T, WireError>,
 ) -> Result<T, Stop> {
     checked.map_err(|error| {
-        shared.lock().engine.refuse_invalid(model);
-        error.into()
+        let mut state = shared.lock();
+        let now = state.now();
+        let end = state
+            .engine
+            .admit_invalid(now, asked.region, model, asked.operation);
+        match end.map(admitted) {
+            Some(Err(stop)) => stop,
+            Some(Ok(_)) | None => error.into(),
+        }
     })
 }
 

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::{
     SimBody,
-    exchange::{Model, Stop, admitted, json, pace, valid, wait_until},
+    exchange::{Asked, Model, Stop, admitted, json, pace, valid, wait_until},
     settlement::{Progress, Settlement},
     state::{Shared, later},
 };
@@ -27,13 +27,14 @@ use crate::{
 
 pub(super) async fn generate(
     shared: &Arc<Shared>,
-    operation: Operation,
+    asked: Asked<'_>,
     model: Model,
     headers: &HeaderMap,
     body: &[u8],
 ) -> Result<Response<SimBody>, Stop> {
+    let operation = asked.operation;
     let read = read(operation, &model, headers, body);
-    let (dialect, prompt) = valid(shared, Some(model.handle), read)?;
+    let (dialect, prompt) = valid(shared, asked, Some(model.handle), read)?;
     let arrived = Instant::now();
     let (input, admitted) = admit(shared, operation, &model, &prompt)?;
     let pace = pace(&admitted);

@@ -48,6 +48,11 @@ impl Shared {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The region of a request that names none.
+    pub(super) fn home_region(&self) -> String {
+        self.lock().engine.scenario().region().to_owned()
+    }
+
     pub(super) fn ledger(&self) -> Ledger {
         let state = self.lock();
         state.engine.ledger(state.now())

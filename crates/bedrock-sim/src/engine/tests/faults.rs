@@ -334,3 +334,34 @@ fn a_region_is_down_for_a_while() {
         assert!(up("us-west-2", at), "{at}");
     }
 }
+
+/// An invalid request meets what breaks the connection where that is told to, and is counted once.
+#[test]
+fn an_invalid_request_meets_a_dead_service() {
+    let reset = FaultSpec::new(FaultKind::Reset)
+        .region("us-east-1")
+        .operation(Operation::Converse)
+        .count(1);
+    let throttle = FaultSpec::error(ErrorText::RequestsPerMinute);
+    let models = plain().regions(["us-east-1", "us-west-2"]);
+    let scenario = Scenario::builder()
+        .model(models)
+        .fault(throttle)
+        .fault(reset);
+    let mut engine = Engine::new(scenario.build().unwrap());
+    let model = engine.resolve("us-east-1", MODEL).unwrap();
+    let mut dead = |region: &str, model, operation| {
+        let end = engine.admit_invalid(ms(0), region, model, operation);
+        assert!(matches!(end, None | Some(Admission::Reset)));
+        end.is_some()
+    };
+    assert!(!dead("us-west-2", None, Operation::Converse));
+    assert!(!dead("us-east-1", Some(model), Operation::CountTokens));
+    assert!(dead("us-east-1", Some(model), Operation::Converse));
+    assert!(!dead("us-east-1", Some(model), Operation::Converse));
+    let ledger = engine.ledger(ms(0));
+    let refused = ledger.quotas[0].counts.refused;
+    assert_eq!((refused.fault, refused.validation), (1, 2));
+    let totals = ledger.totals;
+    assert_eq!((totals.requests, totals.refused.total()), (4, 4));
+}

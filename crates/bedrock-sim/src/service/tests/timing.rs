@@ -3,10 +3,13 @@
 use std::{pin::pin, time::Duration};
 
 use http_body_util::BodyExt;
-use tokio::time::{Instant, timeout};
+use serde_json::json;
+use tokio::time::{Instant, sleep, timeout};
 
 use super::{NOVA, bedrock, call, hello, json_of, request, send, slow, totals, with_fault};
-use crate::{ErrorSpec, Exception, FaultKind, FaultSpec, Operation, SimError};
+use crate::{
+    DownAnswer, ErrorSpec, ErrorText, Exception, FaultKind, FaultSpec, Operation, SimError,
+};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -130,4 +133,39 @@ async fn cut_is_an_error_of_the_body() {
     let end = body.frame().await.expect("an end");
     assert!(matches!(end, Err(SimError::ConnectionReset)));
     assert_eq!(totals(&bedrock).failed, 1);
+}
+
+// A service that is down does not read: what is wrong with a request makes no difference there. It
+// does where the service is up again, and where the fault is another.
+#[tokio::test(start_paused = true)]
+async fn dead_service_reads_nothing() {
+    let invalid = [
+        request(NOVA, "converse", &json!({"messages": []})),
+        request(NOVA, "invoke", &json!("no body of any model")),
+        request(NOVA, "count-tokens", &json!({})),
+        request("no.such-model", "converse", &hello()),
+    ];
+    let end = Duration::from_secs(60);
+    let answer = DownAnswer::Reset;
+    let down = FaultSpec::new(FaultKind::Down { answer }).until(end);
+    let bedrock = with_fault(slow(), down);
+    for request in invalid.clone() {
+        let answer = send(&bedrock, request).await;
+        assert!(matches!(answer, Err(SimError::ConnectionReset)));
+    }
+    let refused = totals(&bedrock).refused;
+    assert_eq!((refused.fault, refused.validation), (4, 0));
+    assert_eq!(bedrock.ledger().faults["down"], 4);
+
+    sleep(end).await;
+    let throttled = with_fault(slow(), FaultSpec::error(ErrorText::TokensPerMinute));
+    for bedrock in [bedrock, throttled] {
+        for request in invalid.clone() {
+            assert_eq!(
+                send(&bedrock, request).await.expect("an answer").status(),
+                400
+            );
+        }
+        assert_eq!(totals(&bedrock).refused.validation, 4);
+    }
 }
