@@ -160,9 +160,7 @@ where
                     let Some(hold) = this.hold.take() else {
                         return Poll::Ready(result);
                     };
-                    let config = &**this.config;
-                    let settlement =
-                        Settlement::new(hold, Arc::clone(&config.rules), config.quotas.clone());
+                    let settlement = Settlement::new(hold, Arc::clone(&this.config.rules));
                     return Poll::Ready(match result {
                         Ok(mut response) => {
                             response.watch(settlement);
@@ -195,7 +193,7 @@ impl<E> Config<E> {
         {
             return None;
         }
-        let gate = self.quotas.gate(&call.route);
+        let gate = self.rules.quotas.gate(&call.route);
         if call.tokens.max_output.is_none() {
             self.bound_output(&gate, request);
         }

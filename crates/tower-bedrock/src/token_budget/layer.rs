@@ -127,7 +127,6 @@ pub struct TokenBudget<S, E = SizeEstimator> {
 }
 
 pub(super) struct Config<E> {
-    pub(super) quotas: Quotas,
     pub(super) estimator: Arc<E>,
     pub(super) rules: Arc<Rules>,
     pub(super) line: Line,
@@ -135,8 +134,9 @@ pub(super) struct Config<E> {
 }
 
 /// What a call's end goes by.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub(super) struct Rules {
+    pub(super) quotas: Quotas,
     pub(super) reactions: Reactions,
     pub(super) charges: FailureCharges,
     pub(super) listener: Option<Arc<Listener>>,
@@ -149,9 +149,13 @@ impl TokenBudgetLayer {
     pub fn new(quotas: Quotas) -> Self {
         Self {
             config: Arc::new(Config {
-                quotas,
                 estimator: Arc::new(SizeEstimator),
-                rules: Arc::default(),
+                rules: Arc::new(Rules {
+                    quotas,
+                    reactions: Reactions::default(),
+                    charges: FailureCharges::default(),
+                    listener: None,
+                }),
                 line: Line {
                     waits: true,
                     max_waiting: MAX_WAITING,
@@ -170,7 +174,6 @@ impl<E> TokenBudgetLayer<E> {
         let config = &*self.config;
         TokenBudgetLayer {
             config: Arc::new(Config {
-                quotas: config.quotas.clone(),
                 estimator: Arc::new(estimator),
                 rules: Arc::clone(&config.rules),
                 line: config.line,
@@ -287,7 +290,7 @@ impl<S, E> TokenBudget<S, E> {
 
     /// The quotas that calls are kept under.
     pub fn quotas(&self) -> &Quotas {
-        &self.config.quotas
+        &self.config.rules.quotas
     }
 }
 
@@ -323,7 +326,6 @@ impl Rules {
 impl<E> Clone for Config<E> {
     fn clone(&self) -> Self {
         Self {
-            quotas: self.quotas.clone(),
             estimator: Arc::clone(&self.estimator),
             rules: Arc::clone(&self.rules),
             ..*self
@@ -351,7 +353,7 @@ impl<S: Clone, E> Clone for TokenBudget<S, E> {
 impl<E> fmt::Debug for Config<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Config")
-            .field("quotas", &self.quotas)
+            .field("quotas", &self.rules.quotas)
             .field("line", &self.line)
             .field("output_clamp", &self.output_clamp)
             .field("listener", &self.rules.listener.is_some())

@@ -28,6 +28,8 @@ use crate::{
 /// Routes whose key is remembered; more than any application calls. Beyond it, they are resolved
 /// anew.
 const MAX_ROUTES: usize = 1024;
+/// Routes that are found by comparing.
+const FIRST_ROUTES: usize = 8;
 /// Gates without a quota that are remembered; beyond it, those that hold nothing are forgotten.
 const MAX_UNCONFIGURED: usize = 1024;
 /// What a day's window counts longer than a day: the service may count by the minute.
@@ -69,8 +71,16 @@ const CLOSED_FOR: u64 = 3600 * SECOND;
 pub struct Quotas {
     account: Arc<str>,
     home: Option<Region>,
-    routes: Arc<RwLock<HashMap<Route, Arc<Gate>>>>,
+    routes: Arc<RwLock<Routes>>,
     shared: Arc<Shared>,
+}
+
+/// The gates of routes that were called before.
+#[derive(Default)]
+struct Routes {
+    /// The first ones: for as few, comparing is quicker than hashing.
+    first: Vec<(Route, Arc<Gate>)>,
+    others: HashMap<Route, Arc<Gate>>,
 }
 
 struct Shared {
@@ -205,9 +215,6 @@ impl Quotas {
         drop(routes);
         let gate = self.resolve(route);
         let mut routes = self.routes.write().unwrap_or_else(PoisonError::into_inner);
-        if routes.len() >= MAX_ROUTES {
-            routes.clear();
-        }
         routes.insert(route.clone(), Arc::clone(&gate));
         gate
     }
@@ -237,6 +244,28 @@ impl Quotas {
                 .entry(key.clone())
                 .or_insert_with(|| make(&key)),
         )
+    }
+}
+
+impl Routes {
+    fn get(&self, route: &Route) -> Option<&Arc<Gate>> {
+        let first = self.first.iter().find(|(known, _)| known == route);
+        match first {
+            Some((_, gate)) => Some(gate),
+            None if self.others.is_empty() => None,
+            None => self.others.get(route),
+        }
+    }
+
+    fn insert(&mut self, route: Route, gate: Arc<Gate>) {
+        if self.others.len() >= MAX_ROUTES {
+            *self = Self::default();
+        }
+        if self.first.len() < FIRST_ROUTES {
+            self.first.push((route, gate));
+        } else {
+            self.others.insert(route, gate);
+        }
     }
 }
 

@@ -4,9 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
-use super::{
-    charge::FailureCharge, event::TokenBudgetEvent, hold::Hold, layer::Rules, quotas::Quotas,
-};
+use super::{charge::FailureCharge, event::TokenBudgetEvent, hold::Hold, layer::Rules};
 use crate::{
     cause::Limit,
     error::Error,
@@ -19,16 +17,14 @@ pub(super) struct Settlement {
     hold: Option<Hold>,
     usage: Option<Usage>,
     rules: Arc<Rules>,
-    quotas: Quotas,
 }
 
 impl Settlement {
-    pub(super) const fn new(hold: Hold, rules: Arc<Rules>, quotas: Quotas) -> Self {
+    pub(super) const fn new(hold: Hold, rules: Arc<Rules>) -> Self {
         Self {
             hold: Some(hold),
             usage: None,
             rules,
-            quotas,
         }
     }
 
@@ -71,7 +67,7 @@ impl Settlement {
 
     fn close_day(&self, hold: Hold, now: Instant) {
         let gate = hold.gate_arc();
-        let until = self.quotas.closes_until(&gate, now);
+        let until = self.rules.quotas.closes_until(&gate, now);
         // Closed first, so that nobody goes on what comes back.
         gate.at(now, |state| state.ledger.close(until));
         hold.give_back(now);

@@ -8,6 +8,7 @@ mod learning;
 mod limits;
 mod queue;
 mod quota;
+mod scale;
 mod waiting;
 
 use std::{
