@@ -155,9 +155,9 @@ impl Calibration {
 
 fn features(size: &InputSize) -> Features {
     [
-        f64::from(size.text_bytes) / KILO,
-        f64::from(size.tool_bytes) / KILO,
-        f64::from(size.document_bytes) / KILO,
+        size.text_bytes as f64 / KILO,
+        size.tool_bytes as f64 / KILO,
+        size.document_bytes as f64 / KILO,
         size.images.into(),
         size.parts.into(),
         1.0,

@@ -15,9 +15,9 @@ struct Truth {
 
 impl Truth {
     fn tokens(&self, size: &InputSize) -> u64 {
-        let tokens = f64::from(size.text_bytes) / self.text
-            + f64::from(size.tool_bytes) / self.tools
-            + f64::from(size.document_bytes) / self.documents
+        let tokens = size.text_bytes as f64 / self.text
+            + size.tool_bytes as f64 / self.tools
+            + size.document_bytes as f64 / self.documents
             + f64::from(size.images) * self.image
             + f64::from(size.parts) * self.part;
         tokens.ceil().max(1.0) as u64
@@ -30,7 +30,7 @@ fn mixed(rng: &mut StdRng) -> InputSize {
         parts: rng.random_range(1..20),
         ..InputSize::default()
     };
-    size.text_bytes = rng.random_range(20..2000) * size.parts;
+    size.text_bytes = rng.random_range(20..2000) * u64::from(size.parts);
     if rng.random_bool(0.4) {
         size.tool_bytes = rng.random_range(500..20_000);
     }
@@ -43,7 +43,7 @@ fn mixed(rng: &mut StdRng) -> InputSize {
     size
 }
 
-fn text(bytes: u32) -> InputSize {
+fn text(bytes: u64) -> InputSize {
     InputSize {
         text_bytes: bytes,
         ..InputSize::default()
@@ -149,7 +149,7 @@ fn calibration_is_stable() {
             size = InputSize::default();
         }
         if rng.random_bool(0.01) {
-            size.text_bytes = u32::MAX;
+            size.text_bytes = u64::MAX;
         }
         calibration.observe(&size, rng.random_range(0..1_000_000));
     }
