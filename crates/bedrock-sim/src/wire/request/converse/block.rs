@@ -12,27 +12,32 @@ use crate::wire::{
 };
 
 /// A content block: a union, of which one member is there. Unknown members count nothing.
+///
+/// All members but text are boxed, for only one of them is ever there.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Block<'a> {
     #[serde(borrow)]
     text: Option<Text<'a>>,
     #[serde(borrow)]
-    image: Option<Media<'a>>,
+    image: Option<Box<Media<'a>>>,
     #[serde(borrow)]
-    video: Option<Media<'a>>,
+    video: Option<Box<Media<'a>>>,
     #[serde(borrow)]
-    document: Option<Media<'a>>,
-    tool_use: Option<ToolUse>,
+    document: Option<Box<Media<'a>>>,
+    tool_use: Option<Box<ToolUse>>,
     #[serde(borrow)]
-    tool_result: Option<ToolResult<'a>>,
-    json: Option<Value>,
+    tool_result: Option<Box<ToolResult<'a>>>,
+    json: Option<Box<Value>>,
     #[serde(borrow)]
-    guard_content: Option<GuardContent<'a>>,
+    guard_content: Option<Box<GuardContent<'a>>>,
     #[serde(borrow)]
-    reasoning_content: Option<ReasoningContent<'a>>,
-    cache_point: Option<CachePoint>,
+    reasoning_content: Option<Box<ReasoningContent<'a>>>,
+    cache_point: Option<Box<CachePoint>>,
 }
+
+// The largest body can consist of eight million empty blocks, which have to fit into memory.
+const _: () = assert!(size_of::<Block<'_>>() <= 96);
 
 #[derive(Deserialize)]
 struct Media<'a> {
