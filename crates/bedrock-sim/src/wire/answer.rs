@@ -21,7 +21,6 @@ const MAX_DELTAS: u64 = 256;
 const MAX_TEXT: u64 = super::MAX_BODY as u64;
 
 /// An answer.
-#[derive(Debug)]
 pub(crate) struct Answer {
     /// How long it is, in tokens.
     pub(crate) tokens: u64,
@@ -34,7 +33,6 @@ pub(crate) struct Answer {
 }
 
 /// A tool that the answer calls.
-#[derive(Debug)]
 pub(crate) struct ToolCall {
     pub(crate) id: String,
     pub(crate) name: String,
@@ -132,14 +130,19 @@ fn share(whole: u64, parts: u64, of: u64) -> u64 {
 
 /// A value that fits a schema.
 fn example(schema: &Value) -> Value {
-    if let Some(first) = schema.get("enum").and_then(|values| values.get(0)) {
-        return first.clone();
+    let first = |key| schema.get(key).and_then(|values| values.get(0));
+    if let Some(value) = schema.get("const").or_else(|| first("enum")) {
+        return value.clone();
     }
-    match schema.get("type").and_then(Value::as_str) {
+    if let Some(alternative) = first("anyOf").or_else(|| first("oneOf")) {
+        return example(alternative);
+    }
+    // Of several types the first will do.
+    match first("type").or(schema.get("type")).and_then(Value::as_str) {
         Some("string") => Value::from("simulated"),
         Some("number" | "integer") => schema.get("minimum").cloned().unwrap_or(Value::from(1)),
         Some("boolean") => Value::Bool(true),
-        Some("array") => Value::Array(Vec::new()),
+        Some("array") => Value::Array(items(schema)),
         Some("null") => Value::Null,
         _ => {
             let properties = schema.get("properties").and_then(Value::as_object);
@@ -148,4 +151,11 @@ fn example(schema: &Value) -> Value {
             Value::Object(examples.collect())
         }
     }
+}
+
+/// No item, or one where there has to be any. More would multiply in arrays of arrays.
+fn items(schema: &Value) -> Vec<Value> {
+    let least = schema.get("minItems").and_then(Value::as_u64);
+    let one = schema.get("items").filter(|_| least > Some(0));
+    one.map(example).into_iter().collect()
 }

@@ -9,17 +9,8 @@ const CHARACTERS_PER_UNIT: usize = 1_000;
 
 #[derive(Deserialize)]
 struct Request {
-    #[serde(rename = "source")]
-    _source: Source,
+    source: String,
     content: Vec<Block>,
-}
-
-/// What the content is.
-#[derive(Deserialize)]
-#[serde(rename_all = "UPPERCASE")]
-enum Source {
-    Input,
-    Output,
 }
 
 #[derive(Deserialize)]
@@ -73,6 +64,12 @@ struct TextCharacters {
 pub(crate) fn apply(body: &[u8]) -> Result<Vec<u8>, WireError> {
     let request: Request =
         serde_json::from_slice(body).map_err(|error| WireError::serialization(&error))?;
+    if !matches!(request.source.as_str(), "INPUT" | "OUTPUT") {
+        return Err(WireError::validation(
+            "1 validation error detected: Value at 'source' failed to satisfy constraint: Member must \
+             satisfy enum value set: [INPUT, OUTPUT]",
+        ));
+    }
     let texts = request
         .content
         .iter()

@@ -51,7 +51,6 @@ pub(crate) enum Act {
 }
 
 /// A streamed reply on its way.
-#[derive(Debug)]
 pub(crate) struct Script {
     reply: Reply,
     pace: Pace,

@@ -11,7 +11,6 @@ use serde::Serialize;
 use super::{answer::Answer, cache::InputTokens, request::Dialect};
 
 /// A whole reply, before it is written.
-#[derive(Debug)]
 pub(crate) struct Reply {
     pub(crate) dialect: Dialect,
     /// Whether a stream of it wraps the model's own events in `chunk`s.

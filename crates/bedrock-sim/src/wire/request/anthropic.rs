@@ -95,7 +95,7 @@ impl Body<'_> {
         Ok(Prompt {
             content: self.measure(),
             max_tokens: Some(max_tokens),
-            forced_tool: self.forced(),
+            forced_tool: self.forced()?,
             ..Prompt::default()
         })
     }
@@ -166,18 +166,24 @@ impl Body<'_> {
         collector.finish()
     }
 
-    fn forced(self) -> Option<Tool> {
-        let choice = self.tool_choice?;
+    fn forced(self) -> Result<Option<Tool>, WireError> {
+        let Some(choice) = self.tool_choice else {
+            return Ok(None);
+        };
         let mut tools = self.tools.into_iter();
         let tool = match (choice.r#type.as_str(), choice.name) {
-            ("tool", Some(name)) => tools.find(|tool| tool.name == name)?,
-            ("any", _) => tools.next()?,
-            _ => return None,
+            ("tool", Some(name)) => {
+                Some(tools.find(|tool| tool.name == name).ok_or_else(|| {
+                    WireError::validation("tool_choice: the named tool is not in tools")
+                })?)
+            }
+            ("any", _) => tools.next(),
+            _ => None,
         };
-        Some(Tool {
+        Ok(tool.map(|tool| Tool {
             name: tool.name,
             schema: tool.input_schema,
-        })
+        }))
     }
 }
 

@@ -42,7 +42,7 @@ impl Dialect {
 }
 
 /// What the simulator has to know of a request.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Prompt {
     pub(crate) content: Content,
     pub(crate) max_tokens: Option<u64>,
@@ -55,7 +55,7 @@ pub(crate) struct Prompt {
 }
 
 /// A tool that a request offers.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Tool {
     pub(crate) name: String,
     pub(crate) schema: Value,

@@ -28,7 +28,7 @@ fn anthropic(change: &Value) -> Value {
 }
 
 fn refused(dialect: Dialect, body: &Value) -> String {
-    let error = read(dialect, body).expect_err("the service refuses this");
+    let error = read(dialect, body).err().expect("the service refuses this");
     assert_eq!(error.status, 400);
     assert_eq!(error.code, "ValidationException");
     error.message.into_owned()
@@ -164,11 +164,15 @@ fn malformed_json_is_refused_in_silence() {
         format!("{{\"inferenceConfig\": {{\"maxTokens\": \"{secret}\"}}}}"),
         String::new(),
     ] {
-        let converse = parse(Dialect::Converse, body.as_bytes()).expect_err("malformed");
+        let converse = parse(Dialect::Converse, body.as_bytes())
+            .err()
+            .expect("malformed");
         assert_eq!(converse.code, "SerializationException");
         assert_eq!(converse.status, 400);
         assert!(!converse.message.contains(secret));
-        let nova = parse(Dialect::Nova, body.as_bytes()).expect_err("malformed");
+        let nova = parse(Dialect::Nova, body.as_bytes())
+            .err()
+            .expect("malformed");
         assert_eq!(nova.code, "ValidationException");
         assert_eq!(
             nova.message,
@@ -209,7 +213,6 @@ fn forced_tool_is_found() {
     for (choice, forced) in [
         (json!({"any": {}}), Some("one")),
         (json!({"tool": {"name": "two"}}), Some("two")),
-        (json!({"tool": {"name": "three"}}), None),
         (json!({"auto": {}}), None),
     ] {
         let body = json!({
@@ -232,6 +235,30 @@ fn forced_tool_is_found() {
     }
 }
 
+// A tool that is not offered cannot be forced, and is not named in the refusal.
+#[test]
+fn forced_tool_has_to_be_offered() {
+    let spec = json!({"toolSpec": {"name": "one", "inputSchema": {"json": {}}}});
+    let choice = json!({"tool": {"name": "hunter2"}});
+    let body = json!({
+        "messages": [user("a")],
+        "toolConfig": {"tools": [spec], "toolChoice": choice},
+    });
+    let choice = json!({"type": "tool", "name": "hunter2"});
+    let tools = json!([{"name": "one", "input_schema": {}}]);
+    for (dialect, body) in [
+        (Dialect::Converse, &body),
+        (Dialect::Nova, &body),
+        (
+            Dialect::Anthropic,
+            &anthropic(&json!({"tools": tools, "tool_choice": choice})),
+        ),
+    ] {
+        let message = refused(dialect, body);
+        assert!(message.contains("tool") && !message.contains("hunter2"));
+    }
+}
+
 // Vendors whose bodies are not modelled are refused with a word on what to do.
 #[test]
 fn other_vendors_are_told() {
@@ -247,5 +274,6 @@ fn guardrail_passes() {
     let reply: Value = serde_json::from_slice(&reply).expect("JSON");
     assert_eq!(reply["action"], "NONE");
     assert_eq!(reply["usage"]["contentPolicyUnits"], 2);
-    assert!(guardrail::apply(br#"{"source": "BOTH", "content": []}"#).is_err());
+    let error = guardrail::apply(br#"{"source": "BOTH", "content": []}"#).expect_err("no source");
+    assert_eq!(error.code, "ValidationException");
 }

@@ -223,6 +223,35 @@ fn tool_input_arrives_in_pieces() {
     }
 }
 
+// A tool's input fits its schema, where that says what is wanted in one of the plain ways.
+#[test]
+fn tool_input_fits_its_schema() {
+    for (schema, input) in [
+        (json!({"const": 7}), json!(7)),
+        (json!({"enum": ["c", "f"]}), json!("c")),
+        (json!({"type": "string"}), json!("simulated")),
+        (json!({"type": ["integer", "null"], "minimum": 3}), json!(3)),
+        (
+            json!({"anyOf": [{"type": "null"}, {"type": "string"}]}),
+            json!(null),
+        ),
+        (json!({"oneOf": [{"type": "boolean"}]}), json!(true)),
+        (
+            json!({"type": "array", "items": {"type": "string"}}),
+            json!([]),
+        ),
+        (
+            json!({"type": "array", "items": {"type": "string"}, "minItems": 1}),
+            json!(["simulated"]),
+        ),
+        (json!({"type": "object"}), json!({})),
+    ] {
+        let schema = json!({"type": "object", "properties": {"field": schema}});
+        let call = ToolCall::new(String::new(), String::new(), &schema);
+        assert_eq!(call.input, json!({"field": input}), "{schema}");
+    }
+}
+
 // The first event comes with the first token, each delta with its last token, and the stream takes as
 // long as the whole answer would.
 #[test]

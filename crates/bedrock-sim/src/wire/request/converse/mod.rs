@@ -122,7 +122,10 @@ impl Body<'_> {
         Ok(Prompt {
             content: self.measure(),
             max_tokens,
-            forced_tool: self.tool_config.and_then(ToolConfig::forced),
+            forced_tool: match self.tool_config {
+                Some(config) => config.forced()?,
+                None => None,
+            },
             tier: self.service_tier.map(|tier| tier.r#type),
             latency_mode: self.performance_config.and_then(|config| config.latency),
         })
@@ -215,18 +218,24 @@ impl ToolConfig {
         }
     }
 
-    fn forced(self) -> Option<Tool> {
-        let choice = self.tool_choice?;
+    fn forced(self) -> Result<Option<Tool>, WireError> {
+        let Some(choice) = self.tool_choice else {
+            return Ok(None);
+        };
         let mut specs = self.tools.into_iter().filter_map(|entry| entry.tool_spec);
         let spec = match choice.tool {
-            Some(named) => specs.find(|spec| spec.name == named.name)?,
-            None if choice.any.is_some() => specs.next()?,
-            None => return None,
+            Some(named) => Some(specs.find(|spec| spec.name == named.name).ok_or_else(|| {
+                WireError::validation(
+                    "The toolChoice names a tool that is not in toolConfig.tools.",
+                )
+            })?),
+            None if choice.any.is_some() => specs.next(),
+            None => None,
         };
-        Some(Tool {
+        Ok(spec.map(|spec| Tool {
             name: spec.name,
             schema: spec.input_schema.json,
-        })
+        }))
     }
 }
 
