@@ -5,6 +5,7 @@ mod error;
 mod intercept;
 mod operation;
 mod service;
+mod size;
 #[cfg(test)]
 mod tests;
 

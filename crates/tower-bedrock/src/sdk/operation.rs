@@ -12,7 +12,10 @@ use aws_sdk_bedrockruntime::{
     types::{self, ServiceTierType},
 };
 
-use super::intercept::{SendInput, TokenCounts};
+use super::{
+    intercept::{SendInput, TokenCounts},
+    size,
+};
 use crate::{
     call::{BedrockRequest, CallContext, Operation, OperationInput, Request},
     error::{ErrorDetails, RawError},
@@ -46,10 +49,17 @@ pub trait Addressed: fmt::Debug + Clone + Send + Sync + Sized + 'static {
     /// Sends the input where `route` says, as far as the operation has a model and a tier.
     fn set_route(&mut self, route: &Route);
 
-    /// A clone of the input that goes where the request's context says.
+    /// Has the input generate at most `tokens`, as far as the operation says so itself.
+    fn set_max_output_tokens(&mut self, _: u32) {}
+
+    /// A clone of the input as the request's context says: to its route, with its bounds.
     fn routed(request: &Request<Self>) -> Self {
         let mut input = request.input().clone();
-        input.set_route(&request.context().route);
+        let call = request.context();
+        input.set_route(&call.route);
+        if let Some(tokens) = call.tokens.max_output {
+            input.set_max_output_tokens(tokens);
+        }
         input
     }
 }
@@ -145,14 +155,17 @@ fn context(operation: Operation, model: Option<&str>) -> CallContext {
 
 // === the operations ===
 
+fn max_tokens(input: &ConverseInput) -> Option<u32> {
+    u32::try_from(input.inference_config()?.max_tokens()?).ok()
+}
+
 impl OperationInput for ConverseInput {
     fn call_context(&self) -> CallContext {
         let mut call = context(Operation::Converse, self.model_id());
         call.route.tier = tier_of(self.service_tier().map(types::ServiceTier::r#type));
-        let max_tokens = self
-            .inference_config()
-            .and_then(|config| config.max_tokens());
-        call.tokens.max_output = max_tokens.and_then(|tokens| u32::try_from(tokens).ok());
+        call.tokens.max_output = max_tokens(self);
+        call.tokens.size =
+            size::of_conversation(self.messages(), self.system(), self.tool_config());
         call
     }
 }
@@ -169,12 +182,25 @@ impl Addressed for ConverseInput {
             self.service_tier = tier.build().ok();
         }
     }
+
+    fn set_max_output_tokens(&mut self, tokens: u32) {
+        if max_tokens(self) != Some(tokens) {
+            let config = self.inference_config.take();
+            let mut config =
+                config.unwrap_or_else(|| types::InferenceConfiguration::builder().build());
+            config.max_tokens = Some(i32::try_from(tokens).unwrap_or(i32::MAX));
+            self.inference_config = Some(config);
+        }
+    }
 }
 
 impl OperationInput for InvokeModelInput {
     fn call_context(&self) -> CallContext {
         let mut call = context(Operation::InvokeModel, self.model_id());
         call.route.tier = tier_of(self.service_tier());
+        if let Some(body) = self.body() {
+            (call.tokens.size, call.tokens.max_output) = size::of_body(body.as_ref());
+        }
         call
     }
 }

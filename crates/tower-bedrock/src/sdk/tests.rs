@@ -167,10 +167,13 @@ fn inputs_tell_operation_model_tier_and_tokens() {
     let invoke = InvokeModelInput::builder()
         .model_id(MODEL)
         .service_tier(types::ServiceTierType::Priority)
+        .body(r#"{"prompt":"hello","max_gen_len":77}"#.as_bytes().to_vec().into())
         .build()
         .unwrap();
     let call = invoke.call_context();
     assert_eq!(call.operation, Operation::InvokeModel);
+    assert_eq!(call.tokens.max_output, Some(77));
+    assert_eq!(call.tokens.size.text_bytes, 5);
     assert_eq!(call.route.tier, ServiceTier::Priority);
 
     let count = CountTokensInput::builder().model_id(MODEL).build().unwrap();
@@ -202,6 +205,33 @@ fn a_route_readdresses_an_input() {
 
     let unchanged = Addressed::routed(&Request::from(input.clone()));
     assert_eq!(unchanged, input);
+}
+
+/// A bound on the output that a layer sets is sent; one that the caller set stays.
+#[test]
+fn a_bound_on_the_output_is_sent() {
+    use crate::BedrockRequest;
+
+    let config = InferenceConfiguration::builder().temperature(0.5).build();
+    let unbounded = ConverseInput::builder()
+        .model_id(MODEL)
+        .inference_config(config);
+    let mut request = Request::from(unbounded.build().unwrap());
+    assert!(request.set_max_output_tokens(512));
+    let sent = Addressed::routed(&request);
+    let config = sent.inference_config().unwrap();
+    assert_eq!(
+        (config.max_tokens(), config.temperature()),
+        (Some(512), Some(0.5))
+    );
+
+    let bounded = InferenceConfiguration::builder().max_tokens(100).build();
+    let input = ConverseInput::builder()
+        .inference_config(bounded)
+        .build()
+        .unwrap();
+    let sent = Addressed::routed(&Request::from(input));
+    assert_eq!(sent.inference_config().unwrap().max_tokens(), Some(100));
 }
 
 /// A tier that this version does not know is sent as the caller wrote it.
