@@ -25,6 +25,39 @@ use crate::{SimError, SimService};
 /// The whole SDK runs above it, in virtual time too: give it to the configuration of a client as
 /// `http_client`.
 ///
+/// ```
+/// use aws_credential_types::Credentials;
+/// use aws_sdk_bedrockruntime::{
+///     Client, Config,
+///     config::{BehaviorVersion, Region},
+///     types::{ContentBlock, ConversationRole, Message},
+/// };
+/// use bedrock_sim::{ModelSpec, Scenario, SimHttpClient, SimService};
+///
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let model = ModelSpec::new("amazon.nova-lite-v1:0").output_tokens(20);
+/// let bedrock = SimService::new(Scenario::builder().model(model).build()?);
+///
+/// let config = Config::builder()
+///     .http_client(SimHttpClient::new(bedrock.clone()))
+///     .behavior_version(BehaviorVersion::latest())
+///     .region(Region::new("us-east-1"))
+///     .credentials_provider(Credentials::from_keys("any", "any", None))
+///     .build();
+/// let message = Message::builder()
+///     .role(ConversationRole::User)
+///     .content(ContentBlock::Text("Hello".to_owned()))
+///     .build()?;
+/// let call = Client::from_conf(config).converse().model_id("amazon.nova-lite-v1:0");
+/// let reply = call.messages(message).send().await?;
+///
+/// assert_eq!(reply.usage.map(|usage| usage.output_tokens), Some(20));
+/// assert_eq!(bedrock.ledger().totals.completed, 1);
+/// # Ok(())
+/// # }
+/// ```
+///
 /// A reset connection is an I/O error to the SDK, and its read timeout bounds the time to the
 /// headers, as with a real client.
 #[derive(Clone, Debug)]
