@@ -24,6 +24,14 @@ pub(crate) struct Cli {
     #[arg(long, value_name = "ID", default_value = "us.amazon.nova-lite-v1:0", value_parser = model)]
     pub(crate) model: String,
 
+    /// The account's requests per minute, if you know them
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) rpm: Option<u64>,
+
+    /// The account's tokens per minute, if you know them
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) tpm: Option<u64>,
+
     /// Prints the table as one JSON object
     #[arg(long)]
     pub(crate) json: bool,

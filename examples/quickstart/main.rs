@@ -17,20 +17,17 @@ use aws_sdk_bedrockruntime::{
     Client,
     config::{BehaviorVersion, Builder, Region},
 };
-use bedrock_sim::{Scenario, Server};
+use bedrock_sim::{Scenario, Server, Window};
 use clap::Parser;
 use tower::{ServiceBuilder, ServiceExt};
-use tower_bedrock::{Bedrock, ClassifyLayer, Request, RetryBudget, RetryLayer};
+use tower_bedrock::{
+    Bedrock, ClassifyLayer, Quota, QuotaWindow, Quotas, Request, RetryLayer, Route,
+    TokenBudgetLayer,
+};
 
 use crate::{cli::Cli, load::Outcome, report::Report, tally::Tally};
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
-
-/// A retry budget is made to keep a process from hammering a sick service. Here some hundred calls
-/// start in the same instant against a quota that holds half of them, so most of them must be
-/// allowed to wait and try again, several times.
-const RETRIES_PER_CALL: u32 = 12;
-const THROTTLE_COST: u32 = 5;
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -51,9 +48,9 @@ async fn main() -> ExitCode {
 }
 
 async fn compare(cli: &Cli) -> Result<Report> {
-    let mut target = Target::of(cli).await?;
+    let mut target = Target::of(cli)?;
     let sdk_alone = sdk_alone(cli, target.config().await?).await?;
-    let tower_bedrock = stack(cli, target.config().await?).await?;
+    let tower_bedrock = stack(cli, target.config().await?, target.quota(cli)).await?;
     Ok(Report {
         endpoint: target.to_string(),
         sdk_alone: sdk_alone.into(),
@@ -78,11 +75,13 @@ async fn sdk_alone(cli: &Cli, config: Builder) -> Result<Outcome> {
 }
 
 /// The same SDK, its retries replaced by the layers.
-async fn stack(cli: &Cli, config: Builder) -> Result<Outcome> {
+async fn stack(cli: &Cli, config: Builder, quota: Quota) -> Result<Outcome> {
     let tally = Tally::default();
-    let budget = RetryBudget::with_capacity(cli.calls() * RETRIES_PER_CALL * THROTTLE_COST);
+    let quotas = Quotas::new();
+    quotas.set(&Route::to(cli.model.parse()?), quota)?;
     let bedrock = ServiceBuilder::new()
-        .layer(RetryLayer::new().with_budget(budget))
+        .layer(RetryLayer::new())
+        .layer(TokenBudgetLayer::new(quotas))
         .layer(ClassifyLayer::new())
         .service(Bedrock::from_builder(config.interceptor(tally.clone())));
     load::run("tower-bedrock", cli.calls(), tally, |number| {
@@ -98,17 +97,23 @@ async fn stack(cli: &Cli, config: Builder) -> Result<Outcome> {
 /// What is called.
 enum Target {
     /// A local Bedrock in this process, a fresh one for each load.
-    Local(Option<Server>),
+    Local {
+        scenario: Scenario,
+        server: Option<Server>,
+    },
     Endpoint(String),
     Aws,
 }
 
 impl Target {
-    async fn of(cli: &Cli) -> Result<Self> {
+    fn of(cli: &Cli) -> Result<Self> {
         Ok(match &cli.endpoint {
             Some(url) => Self::Endpoint(url.clone()),
             None if cli.aws => Self::Aws,
-            None => Self::Local(None),
+            None => Self::Local {
+                scenario: Scenario::from_toml(include_str!("scenario.toml"))?,
+                server: None,
+            },
         })
     }
 
@@ -120,11 +125,9 @@ impl Target {
                 return Ok(Builder::from(&config));
             }
             Self::Endpoint(url) => url.clone(),
-            Self::Local(server) => {
-                let scenario = Scenario::from_toml(include_str!("scenario.toml"))?;
-                server
-                    .insert(Server::bind("127.0.0.1:0", scenario).await?)
-                    .url()
+            Self::Local { scenario, server } => {
+                let fresh = Server::bind("127.0.0.1:0", scenario.clone()).await?;
+                server.insert(fresh).url()
             }
         };
         Ok(Builder::new()
@@ -133,12 +136,35 @@ impl Target {
             .credentials_provider(Credentials::from_keys("AKIDEXAMPLE", "secret", None))
             .endpoint_url(url))
     }
+
+    /// What the account may do. The local Bedrock's quotas stand in its scenario; of others the
+    /// ledger knows what the flags say, and learns the rest from refusals.
+    fn quota(&self, cli: &Cli) -> Quota {
+        let mut quota = Quota::new();
+        let (mut rpm, mut tpm) = (cli.rpm, cli.tpm);
+        if let Self::Local { scenario, .. } = self {
+            if let Window::TokenBucket { burst_seconds } = scenario.quota().window {
+                let burst = Duration::from_secs(burst_seconds);
+                quota = quota.with_window(QuotaWindow::TokenBucket { burst });
+            }
+            let model = scenario.models().iter().find(|model| model.id == cli.model);
+            rpm = rpm.or(model.and_then(|model| model.rpm));
+            tpm = tpm.or(model.and_then(|model| model.tpm));
+        }
+        if let Some(requests) = rpm {
+            quota = quota.with_requests_per_minute(requests);
+        }
+        if let Some(tokens) = tpm {
+            quota = quota.with_tokens_per_minute(tokens);
+        }
+        quota
+    }
 }
 
 impl std::fmt::Display for Target {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
-            Self::Local(_) => "a local Bedrock in this process",
+            Self::Local { .. } => "a local Bedrock in this process",
             Self::Endpoint(url) => url,
             Self::Aws => "AWS",
         })

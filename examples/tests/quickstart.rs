@@ -38,6 +38,14 @@ fn the_layers_answer_every_call() {
         sdk["failed"].as_u64() > Some(0),
         "the quota is tight: {sdk}"
     );
+    let over_quota = |side: &serde_json::Value| {
+        let refusals = |cause| side["refusals"][cause].as_u64().unwrap_or(0);
+        refusals("request_rate") + refusals("token_rate")
+    };
+    assert!(
+        over_quota(ours) * 10 < over_quota(sdk),
+        "the budget keeps under the quota: {ours}"
+    );
     for side in [sdk, ours] {
         let refused: u64 = side["refusals"]
             .as_object()
@@ -105,6 +113,7 @@ fn bad_flags_are_refused_with_the_reason() {
         ),
         (&["--calls", "0"], "0 is not in 1..=10000"),
         (&["--calls", "many"], "invalid digit"),
+        (&["--tpm", "0"], "0 is not in 1.."),
         (&["--model", "nova lite"], "' ' at byte 4"),
         (&["--jsn"], "unexpected argument '--jsn'"),
     ] {

@@ -12,10 +12,17 @@
 //! use aws_sdk_bedrockruntime::operation::converse::ConverseInput;
 //! use std::time::Duration;
 //! use tower::{ServiceBuilder, ServiceExt};
-//! use tower_bedrock::{Bedrock, ClassifyLayer, Request, RetryLayer};
+//! use tower_bedrock::{
+//!     Bedrock, ClassifyLayer, Quota, Quotas, Request, RetryLayer, Route, TokenBudgetLayer,
+//! };
+//!
+//! let quotas = Quotas::new();
+//! let model = Route::to("us.amazon.nova-lite-v1:0".parse()?);
+//! quotas.set(&model, Quota::new().with_tokens_per_minute(4_000_000))?;
 //!
 //! let bedrock = ServiceBuilder::new()
 //!     .layer(RetryLayer::new())
+//!     .layer(TokenBudgetLayer::new(quotas))
 //!     .layer(ClassifyLayer::new())
 //!     .service(Bedrock::new(sdk_config));
 //!
@@ -39,12 +46,14 @@
 //! * [`Cause`] and [`Reaction`]: why calls fail, and what each layer does about it.
 //! * [`ClassifyLayer`]: from what the SDK returns to an [`Error`] with a cause.
 //! * [`RetryLayer`]: full jitter, per-cause waits, a budget funded by successes.
+//! * [`TokenBudgetLayer`]: under the quota before the service has to refuse.
 //! * [`Bedrock`]: the SDK at the bottom of the stack, one attempt per call.
 //!
 //! # Order of the layers
 //!
-//! Outermost first: retry, classify, `Bedrock`. Retry reads causes, so it sits outside of classify;
-//! whatever admits single attempts belongs inside of retry, so that a retry is admitted again.
+//! Outermost first: retry, token budget, classify, `Bedrock`. All read causes, so they sit outside of
+//! classify; what admits single attempts, as the token budget does, belongs inside of retry, so that a
+//! retry is admitted again, in its turn.
 //!
 //! # Features
 //!
