@@ -250,6 +250,24 @@ check("bad requests are refused", async () => {
   await refused(new InvokeModelCommand({ modelId: CLAUDE, body }), "max_tokens: Field required");
 });
 
+for (const http1 of [false, true]) {
+  check(`a client that leaves frees its place over ${http1 ? "HTTP/1.1" : "HTTP/2"}`, async () => {
+    const leaving = new AbortController();
+    const command = new ConverseStreamCommand({ modelId: "fault.stream-stall", messages: ask() });
+    const reply = await client({ http1 }).send(command, { abortSignal: leaving.signal });
+    const held = async () => (await own("/_sim/ledger")).totals.in_flight;
+    const reading = reply.stream[Symbol.asyncIterator]();
+    assert.ok((await reading.next()).value.messageStart);
+    assert.equal(await held(), 1);
+    const rest = reading.next().then(() => reading.next());
+    rest.catch(() => {});
+    leaving.abort();
+    clients.at(-1).destroy();
+    const deadline = Date.now() + 10_000;
+    while ((await held()) !== 0) assert.ok(Date.now() < deadline, "the call is still in flight");
+  });
+}
+
 check("nothing stays in flight", async () => {
   const { totals } = await own("/_sim/ledger");
   assert.equal(totals.in_flight, 0);

@@ -2,12 +2,13 @@
 
 import json
 import sys
+import time
 import traceback
 import urllib.request
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import ClientError, EventStreamError
+from botocore.exceptions import ClientError, ConnectionClosedError, EventStreamError
 
 ENDPOINT = sys.argv[1].rstrip("/")
 NOVA = "amazon.nova-lite-v1:0"
@@ -233,6 +234,9 @@ def errors_have_their_classes():
         ("fault.timeout", 408, "ModelTimeoutException"),
         ("fault.model-error", 424, "ModelErrorException"),
         ("fault.not-found", 404, "ResourceNotFoundException"),
+        ("fault.quota-exceeded", 400, "ServiceQuotaExceededException"),
+        ("fault.conflict", 400, "ConflictException"),
+        ("fault.model-stream-error", 424, "ModelStreamErrorException"),
     ]:
         _, attempts = refused(model, status, name)
         assert attempts == 1
@@ -336,6 +340,41 @@ def stream_without_its_end():
     events = list(client().converse_stream(modelId="fault.no-message-stop", messages=ask())["stream"])
     names = [next(iter(event)) for event in events]
     assert names[-1] == "contentBlockStop" and "metadata" not in names
+
+
+@check
+def code_without_a_class_is_told():
+    try:
+        client().converse(modelId="fault.no-form", messages=ask())
+    except ClientError as error:
+        assert error.response["Error"]["Code"] == "FTUFormNotFilled"
+        assert error.response["ResponseMetadata"]["HTTPStatusCode"] == 404
+    else:
+        raise AssertionError("the call was answered")
+
+
+@check
+def dead_region_reads_nothing():
+    bedrock = client(region="ap-south-1")
+    for model, messages in [("amazon.nova-pro-v1:0", ask()), ("amazon.nova-pro-v1:0", []), ("no.such-model", ask())]:
+        try:
+            bedrock.converse(modelId=model, messages=messages)
+        except ConnectionClosedError:
+            continue
+        raise AssertionError("the region answered")
+
+
+@check
+def client_that_leaves_frees_its_place():
+    stream = client().converse_stream(modelId="fault.stream-stall", messages=ask())["stream"]
+    assert "messageStart" in next(iter(stream))
+    held = lambda: own("/_sim/ledger")["totals"]["in_flight"]
+    assert held() == 1
+    stream.close()
+    deadline = time.monotonic() + 10
+    while held() != 0:
+        assert time.monotonic() < deadline, "the call is still in flight"
+        time.sleep(0.01)
 
 
 @check
