@@ -58,6 +58,28 @@ fn every_checked_in_scenario_loads() {
     );
 }
 
+/// The calm scenario knows how much its models read and write, and refuses more.
+#[test]
+fn calm_models_have_their_size() {
+    let scenario = checked_in!("calm");
+    let ids: Vec<_> = scenario
+        .models()
+        .iter()
+        .map(|spec| spec.id.clone())
+        .collect();
+    let mut engine = Engine::new(scenario);
+    for id in ids {
+        let model = engine.resolve("us-east-1", &id).unwrap();
+        for call in [
+            Call::new(model, Operation::Converse, 10).max_tokens(1_000_000),
+            Call::new(model, Operation::Converse, 1_000_000).max_tokens(10),
+        ] {
+            let answer = engine.admit(Duration::ZERO, &call);
+            assert_eq!(exception(&answer), Some(Exception::Validation), "{id}");
+        }
+    }
+}
+
 /// The calm scenario refuses nobody who stays within its quotas.
 #[test]
 fn calm_is_calm() {
