@@ -2,4 +2,5 @@
 
 mod account;
 mod bedrock;
+mod estimate;
 mod examples;
