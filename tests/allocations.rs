@@ -3,7 +3,10 @@
 use std::{future::ready, hint::black_box};
 
 use tower::{Service, ServiceBuilder, service_fn};
-use tower_bedrock::{CallContext, ClassifyLayer, Error, Operation, Request, RetryLayer, Route};
+use tower_bedrock::{
+    BedrockRequest, CallContext, ClassifyLayer, Error, Operation, Quota, QuotaPace, Quotas,
+    Request, Response, RetryLayer, Route, Served, TokenBudgetLayer, Usage,
+};
 
 #[global_allocator]
 static ALLOCATOR: dhat::Alloc = dhat::Alloc;
@@ -13,7 +16,7 @@ const CALLS: u64 = 1000;
 /// What `CALLS` calls of `service` allocate.
 fn allocations<S>(mut service: S, request: &Request<()>) -> u64
 where
-    S: Service<Request<()>, Response = (), Error = Error>,
+    S: Service<Request<()>, Error = Error>,
 {
     let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
     let before = dhat::HeapStats::get().total_blocks;
@@ -25,8 +28,8 @@ where
     dhat::HeapStats::get().total_blocks - before
 }
 
-/// Retry and classify pass an answered call through without touching the heap; the measurement
-/// itself sees what does.
+/// Retry, classify and token budget pass an answered call through without touching the heap; the
+/// measurement itself sees what does.
 #[test]
 fn an_answered_call_allocates_nothing() {
     let _profiler = dhat::Profiler::builder().testing().build();
@@ -38,6 +41,32 @@ fn an_answered_call_allocates_nothing() {
         .layer(ClassifyLayer::new().with_rule(|_| None))
         .service_fn(|_: Request<()>| ready(Ok::<(), Error>(())));
     assert_eq!(allocations(stack, &request), 0);
+
+    // A ledger comes into being with its quota; admission and settlement take it as it is.
+    let quotas = Quotas::new();
+    let quota = Quota::new()
+        .with_tokens_per_minute(1_000_000_000)
+        .with_requests_per_minute(1_000_000)
+        .with_tokens_per_day(1_000_000_000)
+        .with_pace(QuotaPace::at(1.0).with_burst(std::time::Duration::from_secs(60)));
+    quotas.set(&request.context().route, quota).unwrap();
+    let stack = ServiceBuilder::new()
+        .layer(TokenBudgetLayer::new(quotas.clone()))
+        .service_fn(|_: Request<()>| {
+            let usage = Usage {
+                input: 10,
+                output: 10,
+                ..Usage::default()
+            };
+            ready(Ok::<_, Error>(Response::new(
+                (),
+                Served::default(),
+                Some(usage),
+            )))
+        });
+    assert_eq!(allocations(stack, &request), 0);
+    let snapshot = quotas.snapshot_of(&request.context().route);
+    assert_eq!(snapshot.tokens_used, CALLS * 20);
 
     let boxed = service_fn(
         |request: Request<()>| -> std::pin::Pin<Box<dyn Future<Output = _>>> {

@@ -38,7 +38,6 @@ pin_project! {
         service: S,
         request: Option<R>,
         config: Arc<Config<E>>,
-        hold: Option<Hold>,
         #[pin]
         state: State<S::Future>,
     }
@@ -52,9 +51,9 @@ pin_project! {
         /// In line.
         Waiting { turnstile: Turnstile, since: Instant },
         /// Admitted, or in no need of it; the inner service is not ready.
-        Readying,
+        Readying { hold: Option<Hold> },
         /// The inner service has the call.
-        Called { #[pin] response: F },
+        Called { #[pin] response: F, hold: Option<Hold> },
     }
 }
 
@@ -67,7 +66,6 @@ where
             service,
             request: Some(request),
             config,
-            hold: None,
             state: State::Asking,
         }
     }
@@ -91,22 +89,20 @@ where
                     let Some(request) = this.request.as_mut() else {
                         return Poll::Pending;
                     };
-                    match this.config.ask(request) {
-                        Some(Admission::Admitted(hold)) => {
-                            *this.hold = Some(hold);
-                            this.state.set(State::Readying);
+                    let hold = match this.config.ask(request) {
+                        Some(Admission::Admitted(hold)) => Some(hold),
+                        Some(Admission::Waits(turnstile)) => {
+                            let since = Instant::now();
+                            this.state.set(State::Waiting { turnstile, since });
+                            continue;
                         }
-                        Some(Admission::Waits(turnstile)) => this.state.set(State::Waiting {
-                            turnstile,
-                            since: Instant::now(),
-                        }),
                         Some(Admission::Refused(refusal)) => {
-                            return Poll::Ready(Err(this
-                                .config
-                                .refuse(request.context(), refusal)));
+                            let call = request.context();
+                            return Poll::Ready(Err(this.config.refuse(call, refusal)));
                         }
-                        None => this.state.set(State::Readying),
-                    }
+                        None => None,
+                    };
+                    this.state.set(State::Readying { hold });
                 }
                 StateProj::Waiting { turnstile, since } => {
                     let passed = ready!(turnstile.poll_pass(cx));
@@ -116,8 +112,8 @@ where
                         (Ok(hold), Some(call)) => {
                             let event = TokenBudgetEvent::Waited { call, waited };
                             this.config.rules.tell(&event);
-                            *this.hold = Some(hold);
-                            this.state.set(State::Readying);
+                            let hold = Some(hold);
+                            this.state.set(State::Readying { hold });
                         }
                         (Err(refusal), Some(call)) => {
                             return Poll::Ready(Err(this.config.refuse(call, refusal)));
@@ -125,39 +121,37 @@ where
                         (_, None) => return Poll::Pending,
                     }
                 }
-                StateProj::Readying => {
-                    let is_ready = match this.service.poll_ready(cx) {
-                        Poll::Ready(ready) => ready.map_err(Into::into),
+                StateProj::Readying { hold } => {
+                    match this.service.poll_ready(cx) {
                         Poll::Pending => {
-                            if let Some(hold) = this.hold {
+                            if let Some(hold) = hold {
                                 hold.recall(Instant::now());
                             }
                             return Poll::Pending;
                         }
-                    };
-                    if let Err(error) = is_ready {
-                        // Nothing was sent.
-                        if let Some(hold) = this.hold.take() {
-                            hold.give_back(Instant::now());
+                        Poll::Ready(Err(error)) => {
+                            // Nothing was sent.
+                            if let Some(hold) = hold.take() {
+                                hold.give_back(Instant::now());
+                            }
+                            return Poll::Ready(Err(error.into()));
                         }
-                        return Poll::Ready(Err(error));
+                        Poll::Ready(Ok(())) => {}
                     }
-                    if let Some(hold) = this.hold
-                        && !hold.send()
-                    {
-                        *this.hold = None;
+                    if hold.as_mut().is_some_and(|hold| !hold.send()) {
                         this.state.set(State::Asking);
                         continue;
                     }
                     let Some(request) = this.request.take() else {
                         return Poll::Pending;
                     };
+                    let hold = hold.take();
                     let response = this.service.call(request);
-                    this.state.set(State::Called { response });
+                    this.state.set(State::Called { response, hold });
                 }
-                StateProj::Called { response } => {
+                StateProj::Called { response, hold } => {
                     let result = ready!(response.poll(cx)).map_err(Into::into);
-                    let Some(hold) = this.hold.take() else {
+                    let Some(hold) = hold.take() else {
                         return Poll::Ready(result);
                     };
                     let settlement = Settlement::new(hold, Arc::clone(&this.config.rules));
@@ -231,8 +225,6 @@ where
     S: Service<R>,
 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ResponseFuture")
-            .field("hold", &self.hold)
-            .finish_non_exhaustive()
+        f.debug_struct("ResponseFuture").finish_non_exhaustive()
     }
 }

@@ -49,6 +49,9 @@ pub(super) struct State {
     pub(super) quota: Option<Quota>,
     /// What became of waiters that have not asked since.
     pub(super) verdicts: HashMap<u64, Verdict>,
+    /// Wakers that are not needed any more. Dropping one may run anything, even something that comes
+    /// back here, so they are dropped when the lock is released.
+    pub(super) retired: Vec<Waker>,
     /// Whose future keeps the timer for all that wait, and when it is set to go off.
     pub(super) keeper: Option<Place>,
     pub(super) alarm: u64,
@@ -100,6 +103,7 @@ impl Gate {
                 calibration,
                 quota: None,
                 verdicts: HashMap::new(),
+                retired: Vec::new(),
                 keeper: None,
                 alarm: u64::MAX,
             }),
@@ -138,7 +142,9 @@ impl Gate {
         }
         let result = change(&mut state);
         state.let_go(&mut woken);
+        let retired = std::mem::take(&mut state.retired);
         drop(state);
+        drop(retired);
         for waker in woken {
             waker.wake();
         }
@@ -360,7 +366,9 @@ impl State {
 
     /// Frees a place in line, and what was reserved for it.
     pub(super) fn withdraw(&mut self, place: Place, tokens: u64) {
-        self.queue.leave(place);
+        if let Some(waiter) = self.queue.leave(place) {
+            self.retired.extend(waiter.waker);
+        }
         if let Some(Verdict::Granted) = self.verdicts.remove(&place.number) {
             self.ledger.unreserve(tokens);
         }

@@ -71,6 +71,15 @@ struct Tenant {
     tokens: u64,
 }
 
+impl Waiter {
+    /// Whether it has a waker that wakes the same task as this one.
+    pub(super) fn is_woken_by(&self, waker: &Waker) -> bool {
+        self.waker
+            .as_ref()
+            .is_some_and(|known| known.will_wake(waker))
+    }
+}
+
 impl WaitQueue {
     pub(super) const fn len(&self) -> usize {
         self.waiting.requests as usize

@@ -258,6 +258,9 @@ impl Routes {
     }
 
     fn insert(&mut self, route: Route, gate: Arc<Gate>) {
+        if self.get(&route).is_some() {
+            return;
+        }
         if self.others.len() >= MAX_ROUTES {
             *self = Self::default();
         }

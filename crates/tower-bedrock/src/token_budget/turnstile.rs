@@ -115,11 +115,11 @@ impl Turnstile {
                     self.wait(state)
                 }
                 None => {
-                    if let Some(waiter) = state.queue.waiter_mut(self.place) {
-                        match &mut waiter.waker {
-                            Some(known) => known.clone_from(waker),
-                            None => waiter.waker = Some(waker.clone()),
-                        }
+                    if let Some(waiter) = state.queue.waiter_mut(self.place)
+                        && !waiter.is_woken_by(waker)
+                    {
+                        let known = waiter.waker.replace(waker.clone());
+                        state.retired.extend(known);
                     }
                     self.wait(state)
                 }
