@@ -80,7 +80,7 @@ pub(super) fn of_limits(call: &Call, spec: &ModelSpec) -> Option<ErrorText> {
     let over = |asked: u64, limit: Option<u64>| limit.is_some_and(|limit| asked > limit);
     if over(call.total_input(), spec.context_window) {
         Some(ErrorText::InputTooLong)
-    } else if over(call.max_tokens.unwrap_or(0), spec.max_output) {
+    } else if over(call.max_tokens.unwrap_or(0), spec.refused_above()) {
         Some(ErrorText::MaxTokensTooLarge)
     } else {
         None

@@ -45,7 +45,8 @@ pub struct ModelSpec {
     pub burndown: Option<u64>,
     /// The most tokens it can generate, which a call without `maxTokens` holds; `None` for the
     /// published number ([`ModelId::default_max_output_tokens`]). A call that asks for more is
-    /// refused if this is set.
+    /// refused if this is set, or if the model is a Claude whose number is published; what is
+    /// published of others is too old or too uncertain to refuse by.
     #[serde(default)]
     pub max_output: Option<u64>,
     /// How many input tokens it can read; a larger input is refused. `None` for no limit.
@@ -264,6 +265,15 @@ impl ModelSpec {
     pub fn max_output_tokens(&self) -> u64 {
         self.max_output
             .unwrap_or_else(|| self.published(ModelId::default_max_output_tokens, 4096))
+    }
+
+    /// The `maxTokens` above which a call is refused.
+    pub(crate) fn refused_above(&self) -> Option<u64> {
+        /// What stands for a maximum that nobody has published.
+        const UNKNOWN: u64 = 4096;
+        let published = self.max_output_tokens();
+        let is_known = self.vendor() == Vendor::Anthropic && published > UNKNOWN;
+        self.max_output.or_else(|| is_known.then_some(published))
     }
 
     /// Whose JSON its `InvokeModel` bodies are written in.

@@ -170,3 +170,31 @@ fn the_longest_latency_can_stray() {
     let admitted = sim.admit(0, &call).unwrap();
     assert!(admitted.first_token_after > Duration::ZERO);
 }
+
+/// A call that asks for more than the model can give is refused by the scenario's number, or by the
+/// published one where it is known well enough; elsewhere it is not.
+#[test]
+fn more_than_the_model_can_give_is_refused() {
+    for (spec, allowed) in [
+        (ModelSpec::new(MODEL).max_output(150), 150),
+        (
+            ModelSpec::new("anthropic.claude-haiku-4-5-20251001-v1:0"),
+            64_000,
+        ),
+        (ModelSpec::new("us.anthropic.claude-opus-4-8"), 128_000),
+    ] {
+        let mut sim = Sim::new(spec);
+        let call = Call::new(sim.model, Operation::Converse, 1);
+        assert!(sim.admit(0, &call.max_tokens(allowed)).is_ok(), "{allowed}");
+        let refusal = sim.admit(0, &call.max_tokens(allowed + 1)).unwrap_err();
+        assert_eq!(refusal.exception, Exception::Validation);
+        assert!(
+            refusal.message.contains(&format!("limit of {allowed}.")),
+            "{}",
+            refusal.message
+        );
+    }
+    let mut sim = Sim::new(ModelSpec::new("vendor.model"));
+    let call = Call::new(sim.model, Operation::Converse, 1);
+    assert!(sim.admit(0, &call.max_tokens(1_000_000)).is_ok());
+}
