@@ -2,7 +2,7 @@
 
 use super::{
     learning::Learner,
-    window::{Bucket, Drawn, Meter, SECOND, Stamp, UNLIMITED, Usage},
+    window::{Bucket, Drawn, Meter, SECOND, Stamp, UNLIMITED, UsedShare},
 };
 
 /// A learned rate is kept evenly, with this much of a burst: what others draw in the same minute is
@@ -206,12 +206,12 @@ impl Allowance {
         }
     }
 
-    /// About when `amount` fits behind `ahead`, if calls use `usage` of what they hold.
-    pub(super) fn expected(&self, ahead: u64, amount: u64, usage: Usage) -> u64 {
-        let wanted = usage.apply(ahead).saturating_add(amount);
-        let then = self.meter.expected(wanted, self.quota, usage);
+    /// About when `amount` fits behind `ahead`, if calls use that share of what they hold.
+    pub(super) fn expected(&self, ahead: u64, amount: u64, used: UsedShare) -> u64 {
+        let wanted = used.apply(ahead).saturating_add(amount);
+        let then = self.meter.expected(wanted, self.quota, used);
         match &self.pacer {
-            Some(pacer) => then.max(pacer.expected(wanted, self.rate(), usage)),
+            Some(pacer) => then.max(pacer.expected(wanted, self.rate(), used)),
             None => then,
         }
     }

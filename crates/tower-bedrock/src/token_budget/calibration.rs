@@ -1,6 +1,6 @@
 //! From the size of an input to its tokens, learned from what the service counts.
 
-use super::terms::Estimate;
+use super::estimate::Estimate;
 use crate::{model_id::ModelId, size::InputSize};
 
 /// What an input's tokens are made of: text, tools, documents, images, parts, and a constant.

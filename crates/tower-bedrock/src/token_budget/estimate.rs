@@ -1,7 +1,6 @@
 //! What a call's input comes to, before the service has counted it.
 
-pub use super::terms::Estimate;
-use crate::call::BedrockRequest;
+use crate::{call::BedrockRequest, size::InputSize};
 
 /// Estimates the input of requests of type `R`.
 ///
@@ -28,6 +27,17 @@ use crate::call::BedrockRequest;
 pub trait TokenEstimator<R>: Send + Sync + 'static {
     /// What is known of the input.
     fn estimate(&self, request: &R) -> Estimate;
+}
+
+/// What is known of a call's input before it is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Estimate {
+    /// This many tokens, as somebody counted or estimated them. Held as they are.
+    Tokens(u64),
+    /// An input of this size. The ledger makes tokens of it by what calls to the same model really
+    /// had.
+    Size(InputSize),
 }
 
 /// Goes by [`Tokens::input`](crate::Tokens) where somebody has set it, else by the input's size.

@@ -28,6 +28,8 @@ use crate::{call::CallContext, cause::Limit, route::QuotaKey};
 const NEVER: Duration = Duration::from_secs(365 * 24 * 3600);
 /// What tokio's timers can tell apart.
 const TICK: u64 = 1_000_000;
+/// How long after its alarm somebody else keeps the timer, if anybody comes by.
+const PATIENCE: u64 = 100 * TICK;
 
 /// Ledger and queue of one key.
 #[derive(Debug)]
@@ -340,12 +342,14 @@ impl State {
             return;
         };
         let event = self.next_event();
-        let kept = self.keeper.and_then(|keeper| self.queue.waiter_mut(keeper));
-        let is_kept = kept.is_some();
-        if is_kept && event >= self.alarm {
+        // One that does not come when its alarm has gone off is not polled by its task.
+        let is_overdue = self.ledger.now() > self.alarm.saturating_add(PATIENCE);
+        let kept = self.keeper.filter(|_| !is_overdue);
+        let kept = kept.filter(|&keeper| self.queue.waiter_mut(keeper).is_some());
+        if kept.is_some() && event >= self.alarm {
             return;
         }
-        let keeper = self.keeper.filter(|_| is_kept).unwrap_or(next);
+        let keeper = kept.unwrap_or(next);
         self.keeper = Some(keeper);
         // The keeper sets the alarm when it is polled.
         self.alarm = event;

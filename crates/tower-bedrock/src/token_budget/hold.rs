@@ -5,9 +5,10 @@ use std::{fmt, sync::Arc};
 use tokio::time::Instant;
 
 use super::{
+    estimate::Estimate,
     gate::{Gate, State},
     ledger::Sent,
-    terms::{Draw, Estimate},
+    terms::Draw,
 };
 use crate::{cause::Limit, reply::Usage};
 

@@ -62,6 +62,10 @@ const MAX_WAIT: Duration = Duration::from_secs(300);
 /// for its quota. While it waits for the inner service, what it draws is reserved, and begins to age
 /// when it is sent.
 ///
+/// A call that waits has to be polled when it is woken, as futures want to be: of all that wait at a
+/// ledger, one keeps the timer for all. A future that is set aside half way, in a `select!` whose
+/// other branch takes long, may delay others until any call comes or ends.
+///
 /// # Cancellation
 ///
 /// Dropping the future of a call that waits frees its place. Dropping it before the inner service

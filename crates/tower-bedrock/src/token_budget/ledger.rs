@@ -2,7 +2,7 @@
 
 use super::{
     allowance::{Allowance, UNCOUNTED},
-    window::{Stamp, UNLIMITED, Usage},
+    window::{Stamp, UNLIMITED, UsedShare},
 };
 use crate::cause::Limit;
 
@@ -216,11 +216,11 @@ impl Ledger {
     /// About when a call of `tokens` fits behind a queue, if calls use of their holds what they
     /// used lately; and which limit it waits for.
     pub(super) fn expected(&self, ahead: Ahead, tokens: u64) -> (u64, Limit) {
-        let usage = Usage::of(self.used_lately, self.held_lately);
-        let requests = self.requests.expected(ahead.requests, 1, Usage::WHOLE);
-        let minute = self.tokens.expected(ahead.tokens, tokens, usage);
+        let used = UsedShare::of(self.used_lately, self.held_lately);
+        let requests = self.requests.expected(ahead.requests, 1, UsedShare::WHOLE);
+        let minute = self.tokens.expected(ahead.tokens, tokens, used);
         let day = self.day.as_ref();
-        let day = day.map_or(0, |day| day.expected(ahead.tokens, tokens, usage));
+        let day = day.map_or(0, |day| day.expected(ahead.tokens, tokens, used));
         latest(requests, minute, day.max(self.closed_until))
     }
 

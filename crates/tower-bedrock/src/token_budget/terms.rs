@@ -1,7 +1,7 @@
 //! What a call holds, and what it used.
 
-use super::quota::Quota;
-use crate::{model_id::ModelId, reply::Usage, route::Route, size::InputSize};
+use super::{estimate::Estimate, quota::Quota};
+use crate::{model_id::ModelId, reply::Usage, route::Route};
 
 /// How the calls of one key are counted (BEDROCK.md §3.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -9,17 +9,6 @@ pub(super) struct Terms {
     burndown: u64,
     max_output: u64,
     held_rate: u64,
-}
-
-/// What is known of a call's input before it is sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Estimate {
-    /// This many tokens, as somebody counted or estimated them. Held as they are.
-    Tokens(u64),
-    /// An input of this size. The ledger makes tokens of it by what calls to the same model really
-    /// had.
-    Size(InputSize),
 }
 
 /// What is known of a call's tokens before it is sent.

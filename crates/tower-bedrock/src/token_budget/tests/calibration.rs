@@ -1,6 +1,6 @@
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 
-use super::super::{calibration::Calibration, terms::Estimate};
+use super::super::{calibration::Calibration, estimate::Estimate};
 use crate::{InputSize, ModelId};
 
 /// What a service counts: bytes of text to a token, tools, documents, images and what surrounds

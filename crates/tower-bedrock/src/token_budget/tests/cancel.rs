@@ -250,6 +250,31 @@ async fn the_timer_is_always_kept() {
     }
 }
 
+/// A future that keeps the timer and is set aside does not keep the others for ever: whatever call
+/// comes by next hands the timer to somebody else.
+#[tokio::test(start_paused = true)]
+async fn a_keeper_that_is_set_aside_is_relieved() {
+    let steady = Steady::new(secs(1));
+    let service = over(&TokenBudgetLayer::new(quotas(1000)), &steady);
+    service.clone().oneshot(holding(1000)).await.unwrap();
+    let _set_aside = InLine::new(&service, holding(500).with_priority(Priority::Low));
+    let urgent = |tokens| {
+        service
+            .clone()
+            .oneshot(holding(tokens).with_priority(Priority::High))
+    };
+    tokio::spawn(urgent(900));
+    settle_tasks().await;
+    tokio::spawn(service.clone().oneshot(holding(400)));
+    tokio::time::sleep(secs(70)).await;
+    // Nobody has looked at the clock.
+    assert_eq!(steady.order(), [1000]);
+    urgent(1).await.unwrap();
+    tokio::time::sleep(secs(60)).await;
+    assert_eq!(steady.order(), [1000, 1, 900, 400]);
+    assert_eq!(steady.seconds(), [0, 71, 71, 131]);
+}
+
 /// While a call waits for the inner service, what it draws counts and does not age; its minute
 /// begins when it is sent.
 #[tokio::test(start_paused = true)]

@@ -9,6 +9,7 @@ mod limits;
 mod queue;
 mod quota;
 mod scale;
+mod threads;
 mod waiting;
 
 use std::{

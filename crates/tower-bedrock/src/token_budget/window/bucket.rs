@@ -1,6 +1,6 @@
 //! A token bucket: refills evenly, and allows a burst after a rest.
 
-use super::{Drawn, MINUTE, Stamp, Usage};
+use super::{Drawn, MINUTE, Stamp, UsedShare};
 
 /// A token bucket that refills a minute's quota in a minute.
 ///
@@ -130,9 +130,14 @@ impl Bucket {
         Some(self.regained_at(price - self.free(), limit))
     }
 
-    pub(in crate::token_budget) fn expected(&self, amount: u64, limit: u64, usage: Usage) -> u64 {
-        let refund = self.open.saturating_sub(usage.apply(self.open));
-        let reserved = usage.apply(self.reserved);
+    pub(in crate::token_budget) fn expected(
+        &self,
+        amount: u64,
+        limit: u64,
+        used: UsedShare,
+    ) -> u64 {
+        let refund = self.open.saturating_sub(used.apply(self.open));
+        let reserved = used.apply(self.reserved);
         let level = (self.level + parts(refund)).min(self.capacity) - parts(reserved);
         self.regained_at(parts(amount) - level, limit)
     }

@@ -1,6 +1,6 @@
 //! A fixed window: the quota once in every day, all back at once.
 
-use super::{Drawn, Stamp, Usage};
+use super::{Drawn, Stamp, UsedShare};
 
 /// Counts what was drawn since the last boundary.
 #[derive(Debug)]
@@ -92,8 +92,8 @@ impl Fixed {
         }
     }
 
-    pub(super) fn expected(&self, amount: u64, limit: u64, usage: Usage) -> u64 {
-        let open = usage.apply(self.open.saturating_add(self.reserved));
+    pub(super) fn expected(&self, amount: u64, limit: u64, used: UsedShare) -> u64 {
+        let open = used.apply(self.open.saturating_add(self.reserved));
         let drawn = self.total.saturating_sub(self.open).saturating_add(open);
         if drawn.saturating_add(amount) <= limit {
             return 0;

@@ -143,12 +143,12 @@ impl Meter {
         }
     }
 
-    /// About when `amount` fits, if of what is held and unsettled only `usage` is used.
-    pub(super) fn expected(&self, amount: u64, limit: u64, usage: Usage) -> u64 {
+    /// About when `amount` fits, if of what is held and unsettled only `used` is.
+    pub(super) fn expected(&self, amount: u64, limit: u64, used: UsedShare) -> u64 {
         match self {
-            Self::Sliding(window) => window.expected(amount, limit, usage),
-            Self::Bucket(bucket) => bucket.expected(amount, limit, usage),
-            Self::Fixed(window) => window.expected(amount, limit, usage),
+            Self::Sliding(window) => window.expected(amount, limit, used),
+            Self::Bucket(bucket) => bucket.expected(amount, limit, used),
+            Self::Fixed(window) => window.expected(amount, limit, used),
         }
     }
 
@@ -175,9 +175,9 @@ pub(super) struct Drawn {
 
 /// Which part of their holds calls use in the end, in 1024ths.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Usage(u32);
+pub(super) struct UsedShare(u32);
 
-impl Usage {
+impl UsedShare {
     /// All of it.
     pub(super) const WHOLE: Self = Self(1024);
 

@@ -1,6 +1,6 @@
 //! A sliding window: never more than the quota in any span of its length.
 
-use super::{Drawn, Stamp, Usage};
+use super::{Drawn, Stamp, UsedShare};
 
 /// Slices of the ring: what is drawn counts as if drawn at the end of its slice, so a finer ring
 /// wastes less of the quota. 511 waste 0.2 % and keep a window at 8 KiB.
@@ -195,12 +195,12 @@ impl Sliding {
         Some(self.freed_at(excess, |slice| slice.total))
     }
 
-    pub(super) fn expected(&self, amount: u64, limit: u64, usage: Usage) -> u64 {
-        let open = usage.apply(self.open.saturating_add(self.reserved));
+    pub(super) fn expected(&self, amount: u64, limit: u64, used: UsedShare) -> u64 {
+        let open = used.apply(self.open.saturating_add(self.reserved));
         let drawn = (self.total.saturating_sub(self.open)).saturating_add(open);
         let wanted = drawn.saturating_add(self.debt).saturating_add(amount);
         let excess = wanted.saturating_sub(limit);
-        let comes_back = |slice: &Slice| slice.total - slice.open + usage.apply(slice.open);
+        let comes_back = |slice: &Slice| slice.total - slice.open + used.apply(slice.open);
         if excess <= drawn {
             return self.freed_at(excess, comes_back);
         }

@@ -352,11 +352,11 @@ fn the_expected_wait_follows_usage_and_queue() {
     let mut window = Sliding::new(MINUTE);
     window.reserve(QUOTA);
     window.send(QUOTA);
-    let half = Usage::of(1, 2);
+    let half = UsedShare::of(1, 2);
     assert_eq!(window.expected(400, QUOTA, half), 0);
     let one = window.expected(600, QUOTA, half);
     assert!((MINUTE..MINUTE + SECOND).contains(&one), "{one}");
-    let three = window.expected(3 * QUOTA, QUOTA, Usage::WHOLE);
+    let three = window.expected(3 * QUOTA, QUOTA, UsedShare::WHOLE);
     assert!(
         (3 * MINUTE..3 * MINUTE + SECOND).contains(&three),
         "{three}"
