@@ -101,9 +101,9 @@ pub use self::{
     token_budget::{
         BudgetExhausted, DailyReset, Estimate, ExhaustedReason, FailureCharge, FailureCharges,
         InvalidQuota, Quota, QuotaPace, QuotaShare, QuotaSnapshot, QuotaWindow, Quotas,
-        SizeEstimator, TokenBudget, TokenBudgetEvent, TokenBudgetLayer, TokenEstimator,
+        SizeEstimator, TokenBudget, TokenBudgetEvent, TokenBudgetLayer, TokenCount, TokenEstimator,
     },
 };
 
 #[cfg(feature = "aws")]
-pub use self::sdk::{Bedrock, SdkOperation};
+pub use self::sdk::{Bedrock, CountTokensEstimator, SdkOperation};

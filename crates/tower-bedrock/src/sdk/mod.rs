@@ -1,6 +1,7 @@
 //! The AWS SDK's faces: [`Bedrock`] sends requests, and what the SDK returns becomes a
 //! [`RawError`](crate::RawError).
 
+mod count;
 mod error;
 mod intercept;
 mod operation;
@@ -11,4 +12,4 @@ mod tests;
 
 pub mod future;
 
-pub use self::{operation::SdkOperation, service::Bedrock};
+pub use self::{count::CountTokensEstimator, operation::SdkOperation, service::Bedrock};

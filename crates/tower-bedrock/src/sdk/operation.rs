@@ -52,6 +52,11 @@ pub trait Addressed: fmt::Debug + Clone + Send + Sync + Sized + 'static {
     /// Has the input generate at most `tokens`, as far as the operation says so itself.
     fn set_max_output_tokens(&mut self, _: u32) {}
 
+    /// The same input as CountTokens takes it; `None` for operations that generate nothing.
+    fn to_be_counted(&self) -> Option<types::CountTokensInput> {
+        None
+    }
+
     /// A clone of the input as the request's context says: to its route, with its bounds.
     fn routed(request: &Request<Self>) -> Self {
         let mut input = request.input().clone();
@@ -192,6 +197,16 @@ impl Addressed for ConverseInput {
             self.inference_config = Some(config);
         }
     }
+
+    fn to_be_counted(&self) -> Option<types::CountTokensInput> {
+        let request = types::ConverseTokensRequest::builder()
+            .set_messages(self.messages.clone())
+            .set_system(self.system.clone())
+            .set_tool_config(self.tool_config.clone())
+            .set_additional_model_request_fields(self.additional_model_request_fields.clone())
+            .build();
+        Some(types::CountTokensInput::Converse(request))
+    }
 }
 
 impl OperationInput for InvokeModelInput {
@@ -215,6 +230,13 @@ impl Addressed for InvokeModelInput {
         if tier_of(self.service_tier()) != route.tier {
             self.service_tier = Some(type_of(route.tier));
         }
+    }
+
+    fn to_be_counted(&self) -> Option<types::CountTokensInput> {
+        let request = types::InvokeModelTokensRequest::builder()
+            .set_body(self.body.clone())
+            .build();
+        request.ok().map(types::CountTokensInput::InvokeModel)
     }
 }
 

@@ -1,6 +1,11 @@
 //! What a call's input comes to, before the service has counted it.
 
+use std::{future::Future, pin::Pin};
+
 use crate::{call::BedrockRequest, size::InputSize};
+
+/// A count of tokens that is under way; `None` if it could not be had.
+pub type TokenCount = Pin<Box<dyn Future<Output = Option<u64>> + Send>>;
 
 /// Estimates the input of requests of type `R`.
 ///
@@ -27,6 +32,16 @@ use crate::{call::BedrockRequest, size::InputSize};
 pub trait TokenEstimator<R>: Send + Sync + 'static {
     /// What is known of the input.
     fn estimate(&self, request: &R) -> Estimate;
+
+    /// Counts the input, which may take a while.
+    ///
+    /// Asked only for a call that does not fit its quota with room to spare, as much as half of its
+    /// input: only then is it worth the time. Without a count, the estimate stands. There is none by
+    /// default.
+    fn count(&self, request: &R) -> Option<TokenCount> {
+        let _ = request;
+        None
+    }
 }
 
 /// What is known of a call's input before it is sent.

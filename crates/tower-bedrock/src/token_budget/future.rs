@@ -14,7 +14,7 @@ use tower_service::Service;
 
 use super::{
     error::BudgetExhausted,
-    estimate::TokenEstimator,
+    estimate::{Estimate, TokenCount, TokenEstimator},
     event::TokenBudgetEvent,
     gate::{Admission, Gate},
     hold::Hold,
@@ -27,6 +27,7 @@ use crate::{
     call::{BedrockRequest, CallContext, Operation},
     error::Error,
     reply::BedrockResponse,
+    size::InputSize,
 };
 
 pin_project! {
@@ -48,6 +49,8 @@ pin_project! {
     enum State<F> {
         /// Not polled yet, or to be admitted anew.
         Asking,
+        /// Its input is being counted, as it does not fit with room to spare.
+        Counting { count: TokenCount },
         /// In line.
         Waiting { turnstile: Turnstile, since: Instant },
         /// Admitted, or in no need of it; the inner service is not ready.
@@ -89,20 +92,30 @@ where
                     let Some(request) = this.request.as_mut() else {
                         return Poll::Pending;
                     };
-                    let hold = match this.config.ask(request) {
-                        Some(Admission::Admitted(hold)) => Some(hold),
-                        Some(Admission::Waits(turnstile)) => {
-                            let since = Instant::now();
-                            this.state.set(State::Waiting { turnstile, since });
-                            continue;
-                        }
-                        Some(Admission::Refused(refusal)) => {
-                            let call = request.context();
-                            return Poll::Ready(Err(this.config.refuse(call, refusal)));
-                        }
-                        None => None,
+                    let next = match this.config.ask(request) {
+                        Asked::Passes => State::Readying { hold: None },
+                        Asked::Admitted(hold) => State::Readying { hold: Some(hold) },
+                        Asked::Counts(count) => State::Counting { count },
+                        Asked::Stands(need) => match this.config.stand_in_line(request, need) {
+                            Ok(state) => state,
+                            Err(error) => return Poll::Ready(Err(error)),
+                        },
                     };
-                    this.state.set(State::Readying { hold });
+                    this.state.set(next);
+                }
+                StateProj::Counting { count } => {
+                    let counted = ready!(count.as_mut().poll(cx));
+                    let Some(request) = this.request.as_mut() else {
+                        return Poll::Pending;
+                    };
+                    if let Some(tokens) = counted {
+                        this.config.learn_count(request.context(), tokens);
+                    }
+                    let need = this.config.need(request, counted);
+                    match this.config.stand_in_line(request, need) {
+                        Ok(state) => this.state.set(state),
+                        Err(error) => return Poll::Ready(Err(error)),
+                    }
                 }
                 StateProj::Waiting { turnstile, since } => {
                     let passed = ready!(turnstile.poll_pass(cx));
@@ -171,31 +184,87 @@ where
     }
 }
 
+/// What comes of a call at first.
+enum Asked {
+    /// It draws on no quota.
+    Passes,
+    Admitted(Hold),
+    /// It might fit or not: its input is counted first.
+    Counts(TokenCount),
+    /// It is admitted as its turn comes.
+    Stands(Need),
+}
+
 impl<E> Config<E> {
-    /// Asks for admission; `None` if the call draws on no quota.
-    fn ask<R>(&self, request: &mut R) -> Option<Admission>
+    fn ask<R>(&self, request: &mut R) -> Asked
     where
         R: BedrockRequest,
         E: TokenEstimator<R>,
     {
         let call = request.context();
-        if call.route.model.is_none()
-            || matches!(
-                call.operation,
-                Operation::CountTokens | Operation::ApplyGuardrail
-            )
-        {
-            return None;
+        let has_quota = !matches!(
+            call.operation,
+            Operation::CountTokens | Operation::ApplyGuardrail
+        );
+        if call.route.model.is_none() || !has_quota {
+            return Asked::Passes;
         }
         let gate = self.rules.quotas.gate(&call.route);
         if call.tokens.max_output.is_none() {
             self.bound_output(&gate, request);
         }
-        let need = Need {
-            input: self.estimator.estimate(request),
-            max_output: request.context().tokens.max_output,
+        let need = self.need(request, None);
+        if let Some(hold) = gate.admit_with_room(Instant::now(), need) {
+            return Asked::Admitted(hold);
+        }
+        match self.estimator.count(request) {
+            Some(count) => Asked::Counts(count),
+            None => Asked::Stands(need),
+        }
+    }
+
+    /// What a call needs, by its count or else by an estimate.
+    fn need<R>(&self, request: &R, counted: Option<u64>) -> Need
+    where
+        R: BedrockRequest,
+        E: TokenEstimator<R>,
+    {
+        let input = match counted {
+            Some(tokens) => Estimate::Tokens(tokens),
+            None => self.estimator.estimate(request),
         };
-        Some(gate.admit(Instant::now(), request.context(), need, self.line))
+        Need {
+            input,
+            max_output: request.context().tokens.max_output,
+        }
+    }
+
+    /// A count teaches the estimates of others.
+    fn learn_count(&self, call: &CallContext, tokens: u64) {
+        if call.tokens.size != InputSize::default() {
+            let gate = self.rules.quotas.gate(&call.route);
+            let mut state = gate.lock();
+            state.calibration.observe(&call.tokens.size, tokens);
+        }
+    }
+
+    /// Has a call admitted as its turn comes.
+    fn stand_in_line<R: BedrockRequest, F>(
+        &self,
+        request: &R,
+        need: Need,
+    ) -> Result<State<F>, Error> {
+        let call = request.context();
+        let now = Instant::now();
+        let gate = self.rules.quotas.gate(&call.route);
+        match gate.admit(now, call, need, self.line) {
+            Admission::Admitted(hold) => Ok(State::Readying { hold: Some(hold) }),
+            Admission::Waits(turnstile) => Ok(State::Waiting {
+                turnstile,
+                since: now,
+            }),
+            Admission::Refused(refusal) => Err(self.refuse(call, refusal)),
+        }
     }
 
     /// Sets the clamp on a call without `maxTokens`, or tells that there is none.

@@ -15,6 +15,7 @@ use tokio::time::Instant;
 use super::{
     calibration::Calibration,
     error::{BudgetExhausted, ExhaustedReason},
+    estimate::Estimate,
     hold::Hold,
     ledger::Ledger,
     queue::{Place, WaitQueue, Waiter},
@@ -162,6 +163,25 @@ impl Gate {
 
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Admits a call that needs `need` if it fits with room to spare, for an input of half as much
+    /// again, and nobody waits.
+    pub(super) fn admit_with_room(self: &Arc<Self>, now: Instant, need: Need) -> Option<Hold> {
+        let mut state = self.lock();
+        state.ledger.advance(self.time(now));
+        let draw = state.draw(need);
+        let spare = match need.input {
+            Estimate::Tokens(_) => 0,
+            Estimate::Size(_) => draw.input / 2,
+        };
+        if !state.queue.is_empty() || !state.ledger.fits(draw.tokens.saturating_add(spare)) {
+            return None;
+        }
+        state.ledger.reserve(draw.tokens);
+        let sent = state.ledger.send(draw.tokens);
+        drop(state);
+        Some(Hold::sent(Arc::clone(self), draw, sent))
     }
 
     /// Admits a call that needs `need`, or puts it in line, or refuses it.

@@ -37,7 +37,7 @@ mod window;
 pub use self::{
     charge::{FailureCharge, FailureCharges},
     error::{BudgetExhausted, ExhaustedReason},
-    estimate::{Estimate, SizeEstimator, TokenEstimator},
+    estimate::{Estimate, SizeEstimator, TokenCount, TokenEstimator},
     event::TokenBudgetEvent,
     invalid::InvalidQuota,
     layer::{TokenBudget, TokenBudgetLayer},
