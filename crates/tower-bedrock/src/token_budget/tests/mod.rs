@@ -9,6 +9,7 @@ mod limits;
 mod queue;
 mod quota;
 mod scale;
+mod sharing;
 mod threads;
 mod waiting;
 
