@@ -5,7 +5,7 @@
 //! ledger or at another one.
 
 use std::{
-    future::{Future, ready},
+    future::{Future, pending, ready},
     hint::black_box,
     pin::pin,
     task::{Context, Waker},
@@ -13,7 +13,7 @@ use std::{
 };
 
 use criterion::{
-    Criterion, criterion_group, criterion_main,
+    BatchSize, Criterion, criterion_group, criterion_main,
     measurement::{Measurement, WallTime},
 };
 use tower::{Service, ServiceBuilder, service_fn};
@@ -100,6 +100,34 @@ fn alone(criterion: &mut Criterion) {
     group.finish();
 }
 
+/// Admission by itself: the first poll of a call whose service does not answer.
+fn admission(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("token budget, admission alone");
+    let quota = Quota::new().with_tokens_per_minute(QUOTA);
+    let request = request(MODEL);
+    let unanswered = |_: Request<()>| pending::<Result<Response<()>, Error>>();
+    let mut cx = Context::from_waker(Waker::noop());
+    group.bench_function("no layer", |bencher| {
+        let mut service = service_fn(unanswered);
+        bencher.iter_batched_ref(
+            || Box::pin(service.call(request.clone())),
+            |call| assert!(call.as_mut().poll(&mut cx).is_pending()),
+            BatchSize::SmallInput,
+        );
+    });
+    group.bench_function("tokens per minute", |bencher| {
+        let mut service = ServiceBuilder::new()
+            .layer(TokenBudgetLayer::new(quotas(&quota)))
+            .service_fn(unanswered);
+        bencher.iter_batched_ref(
+            || Box::pin(service.call(request.clone())),
+            |call| assert!(call.as_mut().poll(&mut cx).is_pending()),
+            BatchSize::SmallInput,
+        );
+    });
+    group.finish();
+}
+
 fn together(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("token budget, two threads");
     for (name, models) in [
@@ -131,5 +159,5 @@ fn together(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, alone, together);
+criterion_group!(benches, alone, admission, together);
 criterion_main!(benches);

@@ -208,10 +208,11 @@ impl Allowance {
 
     /// About when `amount` fits behind `ahead`, if calls use that share of what they hold.
     pub(super) fn expected(&self, ahead: u64, amount: u64, used: UsedShare) -> u64 {
-        let wanted = used.apply(ahead).saturating_add(amount);
+        let ahead = used.apply(ahead);
+        let wanted = ahead.saturating_add(amount);
         let then = self.meter.expected(wanted, self.quota, used);
         match &self.pacer {
-            Some(pacer) => then.max(pacer.expected(wanted, self.rate(), used)),
+            Some(pacer) => then.max(pacer.expected_behind(ahead, amount, self.rate(), used)),
             None => then,
         }
     }

@@ -204,3 +204,32 @@ async fn a_pace_spaces_calls() {
     tokio::time::sleep(secs(59)).await;
     assert_eq!(steady.seconds(), [0, 5, 10, 15, 20]);
 }
+
+/// A call larger than what a pace saves up goes when nothing is owed; what follows it makes up for
+/// it, and is refused if that is too late.
+#[tokio::test(start_paused = true)]
+async fn a_large_call_goes_ahead_of_its_pace() {
+    let quotas = Quotas::new();
+    let quota = Quota::new()
+        .with_tokens_per_minute(6000)
+        .with_pace(QuotaPace::at(0.5));
+    quotas.set(&route(), quota).unwrap();
+    let steady = Steady::new(secs(120));
+    let service = over(&TokenBudgetLayer::new(quotas), &steady);
+    // 50 a second, and one second's worth saved up.
+    tokio::spawn(service.clone().oneshot(holding(50)));
+    settle_tasks().await;
+    tokio::spawn(
+        service
+            .clone()
+            .oneshot(holding(3000).with_timeout(secs(200))),
+    );
+    tokio::time::sleep(secs(2)).await;
+    assert_eq!(steady.seconds(), [0, 1]);
+    let error = service
+        .oneshot(holding(50).with_timeout(secs(30)))
+        .await
+        .unwrap_err();
+    let wait = refusal(&error).wait().unwrap();
+    assert_eq!(wait.as_secs(), 59);
+}

@@ -130,8 +130,14 @@ impl Bucket {
         Some(self.regained_at(price - self.free(), limit))
     }
 
-    pub(in crate::token_budget) fn expected(
+    pub(super) fn expected(&self, amount: u64, limit: u64, used: UsedShare) -> u64 {
+        self.expected_behind(0, amount, limit, used)
+    }
+
+    /// About when `amount` fits, once `ahead` has gone.
+    pub(in crate::token_budget) fn expected_behind(
         &self,
+        ahead: u64,
         amount: u64,
         limit: u64,
         used: UsedShare,
@@ -139,7 +145,7 @@ impl Bucket {
         let refund = self.open.saturating_sub(used.apply(self.open));
         let reserved = used.apply(self.reserved);
         let level = (self.level + parts(refund)).min(self.capacity) - parts(reserved);
-        self.regained_at(parts(amount) - level, limit)
+        self.regained_at(parts(ahead) + self.price(amount) - level, limit)
     }
 
     /// When `lacking` has flowed in.
