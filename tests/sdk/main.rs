@@ -4,3 +4,4 @@ mod causes;
 mod operations;
 mod retries;
 mod socket;
+mod wire;

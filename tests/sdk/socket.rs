@@ -1,6 +1,10 @@
+use std::time::Duration;
+
 use bedrock_sim::{ErrorText, FaultKind, FaultSpec, Server};
 use tower::{ServiceBuilder, ServiceExt};
-use tower_bedrock::{Bedrock, Cause, ClassifyLayer, Request, RetryLayer};
+use tower_bedrock::{
+    Backoff, Bedrock, Cause, ClassifyLayer, Reaction, Reactions, Request, RetryLayer,
+};
 use tower_bedrock_tests::{MODEL, config, converse, scenario};
 
 type TestResult = Result<(), Box<dyn std::error::Error>>;
@@ -13,8 +17,15 @@ async fn trouble_on_a_real_socket_is_waited_out() -> TestResult {
         .fault(FaultSpec::new(FaultKind::Reset).count(1))
         .build()?;
     let server = Server::bind("127.0.0.1:0", scenario).await?;
+    // Over a real socket, no time is waited away.
+    let at_once = Backoff::new(Duration::ZERO, Duration::ZERO);
+    let reactions = [Cause::ModelOverloaded, Cause::Connect]
+        .into_iter()
+        .fold(Reactions::default(), |reactions, cause| {
+            reactions.with(cause, Reaction::to(cause).retried(at_once, 3))
+        });
     let response = ServiceBuilder::new()
-        .layer(RetryLayer::new())
+        .layer(RetryLayer::new().with_reactions(reactions))
         .layer(ClassifyLayer::new())
         .service(Bedrock::from_builder(config(server.url())))
         .oneshot(Request::from(converse(MODEL)))

@@ -58,7 +58,7 @@ causes! {
     Internal => "internal",
     /// The inference took longer than the service allows. What it generated is billed.
     ModelTimeout => "model_timeout",
-    /// The model behind the service failed; [`Error::original_status`] tells with what.
+    /// The model behind the service failed; [`Error::original_status`](crate::Error::original_status) tells with what.
     ModelFailed => "model_failed",
     /// The service reported an error inside a stream.
     StreamFailed => "stream_failed",
@@ -66,7 +66,8 @@ causes! {
     StreamTruncated => "stream_truncated",
     /// A stream fell silent for longer than its limit.
     StreamStalled => "stream_stalled",
-    /// No connection, or one that broke before the answer's head.
+    /// No connection, or one that broke before the answer was complete. In the second case the service
+    /// may have done, and billed, the work.
     Connect => "connect",
     /// No answer in time. The service may have done, and billed, the work.
     Timeout => "timeout",

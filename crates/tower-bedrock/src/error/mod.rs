@@ -177,7 +177,12 @@ impl Error {
     pub fn with_context(mut self, call: &CallContext) -> Self {
         self.0.place = Some(Place {
             operation: call.operation,
-            route: call.route.clone(),
+            route: self
+                .0
+                .details
+                .route
+                .clone()
+                .unwrap_or_else(|| call.route.clone()),
             attempts: call.attempt,
         });
         self

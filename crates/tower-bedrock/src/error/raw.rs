@@ -3,6 +3,7 @@
 use std::{error::Error as StdError, fmt, time::Duration};
 
 use super::{BoxError, Error, secrets};
+use crate::{cause::Cause, route::Route};
 
 /// What an error tells of itself, before and after it has a cause. Every part may be missing.
 #[derive(Default)]
@@ -20,6 +21,9 @@ pub struct ErrorDetails {
     pub request_id: Option<String>,
     /// How long the service asked to wait.
     pub retry_after: Option<Duration>,
+    /// The route that was really taken, where the sender knows it better than the request: with the
+    /// home region in the place of none.
+    pub route: Option<Route>,
     /// What lies under it.
     pub source: Option<BoxError>,
 }
@@ -27,7 +31,6 @@ pub struct ErrorDetails {
 /// An error as it comes from what really sends the call, before anybody has asked for its cause.
 ///
 /// [`ClassifyLayer`](crate::ClassifyLayer) turns it into an [`Error`].
-#[derive(Debug)]
 #[non_exhaustive]
 pub enum RawError {
     /// The service answered, with an error: by status and headers, or by an exception in a stream.
@@ -90,6 +93,7 @@ impl fmt::Debug for ErrorDetails {
             .field("original_status", &self.original_status)
             .field("request_id", &self.request_id)
             .field("retry_after", &self.retry_after)
+            .field("route", &self.route)
             .field("source", &source)
             .finish()
     }
@@ -111,6 +115,51 @@ impl RawError {
             | Self::NotSent(details) => Some(details),
             Self::Classified(_) | Self::Other(_) => None,
         }
+    }
+}
+
+impl RawError {
+    pub(crate) fn details_mut(&mut self) -> Option<&mut ErrorDetails> {
+        match self {
+            Self::Answered(details)
+            | Self::Unreadable(details)
+            | Self::Connect(details)
+            | Self::Timeout(details)
+            | Self::Credentials(details)
+            | Self::NotSent(details) => Some(details),
+            Self::Classified(_) | Self::Other(_) => None,
+        }
+    }
+
+    const fn name(&self) -> &'static str {
+        match self {
+            Self::Answered(_) => "Answered",
+            Self::Unreadable(_) => "Unreadable",
+            Self::Connect(_) => "Connect",
+            Self::Timeout(_) => "Timeout",
+            Self::Credentials(_) => "Credentials",
+            Self::NotSent(_) => "NotSent",
+            Self::Classified(_) => "Classified",
+            Self::Other(_) => "Other",
+        }
+    }
+}
+
+/// Of an error that we do not know, only what it displays: its own `Debug` may hold a whole answer.
+impl fmt::Debug for RawError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut debug = f.debug_tuple(self.name());
+        match self {
+            Self::Classified(error) => debug.field(error),
+            Self::Other(error) => debug.field(&error.to_string()),
+            Self::Answered(details)
+            | Self::Unreadable(details)
+            | Self::Connect(details)
+            | Self::Timeout(details)
+            | Self::Credentials(details)
+            | Self::NotSent(details) => debug.field(details),
+        };
+        debug.finish()
     }
 }
 
@@ -146,8 +195,9 @@ impl From<Error> for RawError {
     }
 }
 
-/// Takes a [`RawError`] or an [`Error`] back out of its box, and knows I/O errors and the `Elapsed` of
-/// tower and tokio; anything else stays [`RawError::Other`].
+/// Takes a [`RawError`], an [`Error`] or (with the feature `aws`) an error of the SDK back out of its
+/// box, and knows I/O errors, the `Elapsed` of tower and tokio, and the `Overloaded` of tower's load
+/// shedding, which is [`Cause::PoolSaturated`]; anything else stays [`RawError::Other`].
 impl From<BoxError> for RawError {
     fn from(error: BoxError) -> Self {
         let error = match error.downcast::<Self>() {
@@ -156,6 +206,11 @@ impl From<BoxError> for RawError {
         };
         let error = match error.downcast::<Error>() {
             Ok(error) => return Self::Classified(*error),
+            Err(error) => error,
+        };
+        #[cfg(feature = "aws")]
+        let error = match crate::sdk::error::unboxed(error) {
+            Ok(raw) => return raw,
             Err(error) => error,
         };
         let details = |error: BoxError| {
@@ -174,6 +229,10 @@ impl From<BoxError> for RawError {
         if error.is::<tower::timeout::error::Elapsed>() || error.is::<tokio::time::error::Elapsed>()
         {
             return Self::Timeout(details(error));
+        }
+        if error.is::<tower::load_shed::error::Overloaded>() {
+            let refusal = Error::from_details(Cause::PoolSaturated, *details(error));
+            return Self::Classified(refusal);
         }
         Self::Other(error)
     }

@@ -2,12 +2,21 @@
 
 use std::{error::Error as StdError, iter, time::SystemTime};
 
-use aws_credential_types::provider::error::CredentialsError;
+use aws_credential_types::provider::error::{CredentialsError, TokenError};
 use aws_sdk_bedrockruntime::{
     error::{ProvideErrorMetadata, SdkError},
+    operation::{
+        apply_guardrail::ApplyGuardrailError, converse::ConverseError,
+        converse_stream::ConverseStreamError, count_tokens::CountTokensError,
+        invoke_model::InvokeModelError,
+        invoke_model_with_response_stream::InvokeModelWithResponseStreamError,
+    },
     types::error::{ModelErrorException, ModelStreamErrorException},
 };
-use aws_smithy_runtime_api::{client::result::ConnectorError, http::Response as HttpResponse};
+use aws_smithy_runtime_api::{
+    client::{interceptors::error::InterceptorError, result::ConnectorError},
+    http::Response as HttpResponse,
+};
 use aws_types::request_id::RequestId;
 
 use crate::{
@@ -15,8 +24,8 @@ use crate::{
     error::{BoxError, ErrorDetails, RawError},
 };
 
-/// Keeps what the error tells, and its source. The answer's body is dropped, so that nothing of it
-/// can reach a log.
+/// Keeps what the error tells, and its source. The answer's body is dropped, and so is whatever
+/// would print the request, so that nothing of either can reach a log.
 impl<E> From<SdkError<E, HttpResponse>> for RawError
 where
     E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
@@ -24,7 +33,15 @@ where
     fn from(error: SdkError<E, HttpResponse>) -> Self {
         let mut details = error.raw_response().map(of_response).unwrap_or_default();
         details.request_id = error.request_id().map(str::to_owned);
+        let is_success = details
+            .status
+            .is_some_and(|status| (200..300).contains(&status));
         match error {
+            // What the parser says of an answer quotes it.
+            SdkError::ServiceError(_) if is_success => {
+                details.message = Some("the answer is not what the operation answers".to_owned());
+                Self::Unreadable(Box::new(details))
+            }
             SdkError::ServiceError(context) => {
                 let error = context.into_err();
                 details.code = error.code().map(str::to_owned);
@@ -35,6 +52,10 @@ where
                 Self::Answered(Box::new(details))
             }
             SdkError::DispatchFailure(_) => without_answer(error, details, Self::Connect),
+            // The head of a success came, but not all of its body.
+            SdkError::ResponseError(_) if is_success => {
+                without_answer(error, details, Self::Connect)
+            }
             SdkError::ResponseError(_) => without_answer(error, details, Self::Unreadable),
             SdkError::TimeoutError(_) => without_answer(error, details, Self::Timeout),
             SdkError::ConstructionFailure(_) => without_answer(error, details, Self::NotSent),
@@ -44,6 +65,37 @@ where
                 Err(other) => Self::Other(other.to_string().into()),
             },
         }
+    }
+}
+
+/// Takes an error of one of Bedrock's operations out of the box that a `?` put it into.
+pub(crate) fn unboxed(error: BoxError) -> Result<RawError, BoxError> {
+    macro_rules! of_operations {
+        ($($operation:ty),* $(,)?) => {{
+            let error = error;
+            $(let error = match error.downcast::<SdkError<$operation, HttpResponse>>() {
+                Ok(error) => return Ok((*error).into()),
+                Err(error) => error,
+            };)*
+            Err(error)
+        }};
+    }
+    of_operations!(
+        ConverseError,
+        ConverseStreamError,
+        InvokeModelError,
+        InvokeModelWithResponseStreamError,
+        CountTokensError,
+        ApplyGuardrailError,
+    )
+}
+
+/// The same error of an attempt that never got as far as being sent: whatever the SDK calls it, it
+/// was no connection that failed.
+pub(super) fn before_sending(error: RawError) -> RawError {
+    match error {
+        RawError::Connect(details) | RawError::Unreadable(details) => RawError::NotSent(details),
+        other => other,
     }
 }
 
@@ -68,43 +120,62 @@ fn without_answer<E>(
 where
     E: StdError + Send + Sync + 'static,
 {
-    let (message, source): (String, BoxError) = match error.into_source() {
-        Ok(source) => (chain(&*source), source),
-        Err(error) => return kind(Box::new(details_of(details, error.to_string()))),
+    let source: BoxError = match error.into_source() {
+        Ok(source) => source,
+        Err(error) => error.to_string().into(),
     };
     let kind = more_exactly(&*source).unwrap_or(kind);
-    details = details_of(details, message);
-    details.source = Some(source);
+    let (shown, hidden): (Vec<_>, Vec<_>) = causes(&*source)
+        .map(ToString::to_string)
+        .partition(|text| !prints_a_body(text));
+    details.message = Some(shown.join(": "));
+    details.source = hidden.is_empty().then_some(source);
     kind(Box::new(details))
 }
 
-fn details_of(mut details: ErrorDetails, message: String) -> ErrorDetails {
-    details.message = Some(message);
-    details
+/// Some errors of the SDK print the request they are about, prompt included.
+fn prints_a_body(text: &str) -> bool {
+    text.contains("SdkBody")
 }
 
 fn more_exactly(source: &(dyn StdError + 'static)) -> Option<fn(Box<ErrorDetails>) -> RawError> {
-    causes(source).find_map(|error| {
-        if error.is::<CredentialsError>() {
-            return Some(RawError::Credentials as fn(_) -> _);
-        }
-        let connector = error.downcast_ref::<ConnectorError>()?;
-        if connector.is_timeout() && !never_connected(connector) {
-            Some(RawError::Timeout)
-        } else if connector.is_user() {
-            Some(RawError::NotSent)
-        } else if connector.is_io() || connector.is_timeout() {
-            Some(RawError::Connect)
-        } else {
+    if lacks_credentials(source) {
+        return Some(RawError::Credentials);
+    }
+    causes(source)
+        .find_map(|error| {
+            if error.is::<InterceptorError>() {
+                return Some(RawError::Unreadable as fn(_) -> _);
+            }
+            // The SDK knows these two, but tells them only in its text.
+            let text = error.to_string();
+            if text.starts_with("HTTP connect timeout") {
+                // There was no connection yet, so nothing can have been done or billed.
+                return Some(RawError::Connect);
+            }
+            if text.starts_with("minimum throughput was specified") {
+                return Some(RawError::Timeout);
+            }
             None
-        }
-    })
+        })
+        .or_else(|| causes(source).find_map(of_connector))
 }
 
-/// Whether a timeout struck before there was a connection, so that nothing can have been done or
-/// billed. The SDK knows, but tells only in its text.
-fn never_connected(connector: &ConnectorError) -> bool {
-    causes(connector).any(|error| error.to_string().starts_with("HTTP connect timeout"))
+fn of_connector(error: &(dyn StdError + 'static)) -> Option<fn(Box<ErrorDetails>) -> RawError> {
+    let connector = error.downcast_ref::<ConnectorError>()?;
+    if connector.is_timeout() {
+        Some(RawError::Timeout)
+    } else if connector.is_user() {
+        Some(RawError::NotSent)
+    } else if connector.is_io() {
+        Some(RawError::Connect)
+    } else {
+        None
+    }
+}
+
+fn lacks_credentials(source: &(dyn StdError + 'static)) -> bool {
+    causes(source).any(|error| error.is::<CredentialsError>() || error.is::<TokenError>())
 }
 
 /// The status of the model behind the service, which only the modelled exceptions carry.
@@ -117,11 +188,6 @@ fn original_status(error: &(dyn StdError + 'static)) -> Option<u16> {
             .or_else(|| in_stream.and_then(ModelStreamErrorException::original_status_code))
     })?;
     u16::try_from(status).ok()
-}
-
-fn chain(error: &(dyn StdError + 'static)) -> String {
-    let texts: Vec<_> = causes(error).map(ToString::to_string).collect();
-    texts.join(": ")
 }
 
 /// The error and everything under it.

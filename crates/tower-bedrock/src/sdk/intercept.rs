@@ -2,14 +2,18 @@
 
 use std::{
     fmt,
-    sync::{Arc, OnceLock},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use aws_sdk_bedrockruntime::config::{ConfigBag, Intercept, RuntimeComponents};
 use aws_smithy_runtime_api::{
     box_error::BoxError,
     client::interceptors::context::{
-        BeforeDeserializationInterceptorContextRef, BeforeSerializationInterceptorContextMut, Input,
+        BeforeDeserializationInterceptorContextRef, BeforeSerializationInterceptorContextMut,
+        BeforeTransmitInterceptorContextRef, Input,
     },
 };
 
@@ -43,20 +47,40 @@ impl<Op> fmt::Debug for SendInput<Op> {
     }
 }
 
-/// Reads the token counts that InvokeModel answers in headers the SDK's output does not show
-/// (BEDROCK.md §5.1).
+/// What is seen of a call inside the SDK and told nowhere else: whether it got as far as being sent,
+/// and the token counts that InvokeModel answers in headers (BEDROCK.md §5.1).
 #[derive(Clone, Debug, Default)]
-pub(super) struct TokenCounts(Arc<OnceLock<Usage>>);
+pub(super) struct Sight(Arc<Seen>);
 
-impl TokenCounts {
+#[derive(Debug, Default)]
+struct Seen {
+    is_sent: AtomicBool,
+    usage: OnceLock<Usage>,
+}
+
+impl Sight {
+    pub(super) fn is_sent(&self) -> bool {
+        self.0.is_sent.load(Ordering::Relaxed)
+    }
+
     pub(super) fn usage(&self) -> Option<Usage> {
-        self.0.get().copied()
+        self.0.usage.get().copied()
     }
 }
 
-impl Intercept for TokenCounts {
+impl Intercept for Sight {
     fn name(&self) -> &'static str {
-        "TokenCounts"
+        "Sight"
+    }
+
+    fn read_before_transmit(
+        &self,
+        _: &BeforeTransmitInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        self.0.is_sent.store(true, Ordering::Relaxed);
+        Ok(())
     }
 
     fn read_before_deserialization(
@@ -76,7 +100,7 @@ impl Intercept for TokenCounts {
                 cache_read: count("x-amzn-bedrock-cache-read-input-token-count").unwrap_or(0),
                 cache_write: count("x-amzn-bedrock-cache-write-input-token-count").unwrap_or(0),
             };
-            let _already_set = self.0.set(usage);
+            let _already_set = self.0.usage.set(usage);
         }
         Ok(())
     }

@@ -2,7 +2,7 @@
 //! [`RawError`](crate::RawError).
 
 mod count;
-mod error;
+pub(crate) mod error;
 mod intercept;
 mod operation;
 mod service;

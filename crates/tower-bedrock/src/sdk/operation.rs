@@ -13,7 +13,8 @@ use aws_sdk_bedrockruntime::{
 };
 
 use super::{
-    intercept::{SendInput, TokenCounts},
+    error::before_sending,
+    intercept::{SendInput, Sight},
     size,
 };
 use crate::{
@@ -86,15 +87,18 @@ macro_rules! operations {
             ) -> Result<Self::Response, RawError> {
                 check(&request)?;
                 let call = request.context().clone();
-                let counts = TokenCounts::default();
-                let output = client
+                let sight = Sight::default();
+                let sent = client
                     .$method()
                     .customize()
                     .interceptor(SendInput(request))
-                    .interceptor(counts.clone())
+                    .interceptor(sight.clone())
                     .send()
-                    .await?;
-                Ok(whole(output, call, &counts))
+                    .await;
+                match sent {
+                    Ok(output) => Ok(whole(output, call, &sight)),
+                    Err(error) => Err(failed(error.into(), call, &sight)),
+                }
             }
         })*
     };
@@ -107,11 +111,7 @@ operations! {
     ApplyGuardrail: apply_guardrail, ApplyGuardrailInput => ApplyGuardrailOutput;
 }
 
-fn whole<Out: Metered + RequestId>(
-    output: Out,
-    call: CallContext,
-    counts: &TokenCounts,
-) -> Response<Out> {
+fn whole<Out: Metered + RequestId>(output: Out, call: CallContext, sight: &Sight) -> Response<Out> {
     let mut served = Served {
         attempts: call.attempt,
         request_id: output.request_id().map(str::to_owned),
@@ -119,8 +119,20 @@ fn whole<Out: Metered + RequestId>(
         ..Served::default()
     };
     served.route.tier = output.tier().unwrap_or(served.route.tier);
-    let usage = output.usage().or_else(|| counts.usage());
+    let usage = output.usage().or_else(|| sight.usage());
     Response::new(output, served, usage)
+}
+
+fn failed(error: RawError, call: CallContext, sight: &Sight) -> RawError {
+    let mut error = if sight.is_sent() {
+        error
+    } else {
+        before_sending(error)
+    };
+    if let Some(details) = error.details_mut() {
+        details.route = Some(call.route);
+    }
+    error
 }
 
 /// Refuses what could not be sent, with a clearer reason than the service would give.

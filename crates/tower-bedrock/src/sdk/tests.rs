@@ -135,16 +135,52 @@ fn what_is_no_answer_is_told_apart() {
     let error = raw(SdkError::construction_failure(text("model_id was missing")));
     assert!(matches!(error, RawError::NotSent(_)), "{error:?}");
 
+    // The head of a success, and then not all of its body.
     let error = raw(SdkError::response_error(
-        text("invalid JSON"),
+        text("broken off"),
         response(200, &[]),
     ));
-    assert!(matches!(error, RawError::Unreadable(_)), "{error:?}");
+    assert!(matches!(error, RawError::Connect(_)), "{error:?}");
     assert_eq!(error.details().unwrap().status, Some(200));
     assert!(!format!("{error:?} {error}").contains(SECRET));
-    let broken = ConnectorError::io(std::io::Error::from(std::io::ErrorKind::UnexpectedEof).into());
-    let error = raw(SdkError::response_error(broken, response(200, &[])));
-    assert!(matches!(error, RawError::Connect(_)), "{error:?}");
+    let error = raw(SdkError::response_error(
+        text("broken off"),
+        response(503, &[]),
+    ));
+    assert!(matches!(error, RawError::Unreadable(_)), "{error:?}");
+}
+
+/// What has a body in it when it is printed is not printed, and not kept.
+#[test]
+fn what_prints_a_request_is_dropped() {
+    let text = format!("failed to apply endpoint to `Request {{ body: SdkBody {{ {SECRET} }} }}`");
+    let error = ConnectorError::other(text.into(), None);
+    let error = raw(SdkError::dispatch_failure(error));
+    assert!(!format!("{error:?} {error}").contains(SECRET), "{error}");
+    assert!(error.details().unwrap().source.is_none());
+}
+
+/// An error of the SDK that a `?` put into a box is understood all the same.
+#[test]
+fn a_boxed_sdk_error_is_understood() {
+    let error = SdkError::service_error(throttled(), response(429, &[]));
+    let boxed: crate::BoxError = Box::new(error);
+    assert_eq!(Error::from(boxed).cause(), Cause::TokenRate);
+}
+
+/// `Debug` of an error of another type shows what it displays, and no more.
+#[test]
+fn debug_of_an_unknown_error_shows_what_it_displays() {
+    #[derive(Debug)]
+    struct Foreign(#[allow(dead_code)] &'static str);
+    impl std::fmt::Display for Foreign {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("a foreign error")
+        }
+    }
+    impl StdError for Foreign {}
+    let raw = RawError::Other(Box::new(Foreign(SECRET)));
+    assert_eq!(format!("{raw:?}"), r#"Other("a foreign error")"#);
 }
 
 /// Inputs tell the layers what they may know.

@@ -41,7 +41,7 @@ pub(super) static THROTTLING: Family = Family::new(
     &[&[
         // Before 2 and 3, the words of which it may contain.
         ("tokens per day", Cause::TokensPerDay), // 1
-        ("per day", Cause::Throttled), // A limit that we do not know, but none per minute.
+        ("per day", Cause::AccountLimit), // One that we do not know, but no wait of minutes lifts it.
         ("too many tokens", Cause::TokenRate), // 2
         // With its second half, for "Too Many Requests" is the name that HTTP gives to any 429.
         ("too many requests, please wait", Cause::RequestRate), // 3
