@@ -12,11 +12,12 @@ pub(crate) struct Cli {
     #[arg(long, value_name = "URL", value_parser = endpoint, conflicts_with = "aws")]
     pub(crate) endpoint: Option<String>,
 
-    /// Calls the real service, with your own credentials; a few calls that cost a little money
+    /// Calls the real service, with your own credentials: ten calls for each side, which cost a little
+    /// money
     #[arg(long)]
     pub(crate) aws: bool,
 
-    /// How many calls to make, all at once [default: 240, with --aws 10]
+    /// How many calls to make, all at once for each side [default: 240, with --aws 10]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     calls: Option<u32>,
 
@@ -44,12 +45,11 @@ impl Cli {
 }
 
 fn endpoint(url: &str) -> Result<String, String> {
-    let rest = url
-        .strip_prefix("http://")
-        .or_else(|| url.strip_prefix("https://"))
-        .ok_or("it must start with http:// or https://")?;
-    if rest.is_empty() || rest.starts_with('/') || rest.contains(char::is_whitespace) {
-        return Err("it names no host".to_owned());
+    let uri: http::Uri = url
+        .parse()
+        .map_err(|error| format!("it is no URL: {error}"))?;
+    if !matches!(uri.scheme_str(), Some("http" | "https")) {
+        return Err("it must start with http:// or https://".to_owned());
     }
     Ok(url.trim_end_matches('/').to_owned())
 }

@@ -23,9 +23,10 @@ pub(crate) struct Side {
     pub(crate) attempts: u64,
     pub(crate) retries: u64,
     pub(crate) refusals: BTreeMap<&'static str, u64>,
-    pub(crate) p50_ms: f64,
-    pub(crate) p95_ms: f64,
-    pub(crate) p99_ms: f64,
+    /// Of the answered calls; nothing if there are none.
+    pub(crate) p50_ms: Option<f64>,
+    pub(crate) p95_ms: Option<f64>,
+    pub(crate) p99_ms: Option<f64>,
     pub(crate) took_ms: f64,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) an_error: Option<String>,
@@ -35,9 +36,8 @@ impl From<Outcome> for Side {
     fn from(outcome: Outcome) -> Self {
         let counts = outcome.tally.counts();
         let quantile = |quantile| {
-            millis(Duration::from_micros(
-                outcome.latency.value_at_quantile(quantile),
-            ))
+            let latency = Duration::from_micros(outcome.latency.value_at_quantile(quantile));
+            (outcome.answered > 0).then(|| millis(latency))
         };
         Self {
             calls: outcome.calls,
@@ -83,7 +83,7 @@ impl Report {
         row("p50 of the answered", &|side| seconds(side.p50_ms));
         row("p95 of the answered", &|side| seconds(side.p95_ms));
         row("p99 of the answered", &|side| seconds(side.p99_ms));
-        row("all calls over after", &|side| seconds(side.took_ms));
+        row("all calls over after", &|side| seconds(Some(side.took_ms)));
         for column in [1, 2] {
             if let Some(column) = table.column_mut(column) {
                 column.set_cell_alignment(CellAlignment::Right);
@@ -97,6 +97,6 @@ fn millis(duration: Duration) -> f64 {
     (duration.as_secs_f64() * 1e6).round() / 1e3
 }
 
-fn seconds(millis: f64) -> String {
-    format!("{:.2} s", millis / 1e3)
+fn seconds(millis: Option<f64>) -> String {
+    millis.map_or_else(|| "-".to_owned(), |millis| format!("{:.2} s", millis / 1e3))
 }

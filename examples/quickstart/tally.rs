@@ -16,6 +16,7 @@ use aws_smithy_runtime_api::{
         BeforeTransmitInterceptorContextRef, FinalizerInterceptorContextRef,
     },
 };
+use aws_smithy_types::config_bag::{Storable, StoreReplace};
 use tower_bedrock::{Cause, Classifier, ErrorDetails, RawError};
 
 /// Sits inside an SDK client and sees each of its attempts.
@@ -28,6 +29,14 @@ pub(crate) struct Counts {
     pub(crate) attempts: u64,
     /// Attempts that failed, by cause.
     pub(crate) refusals: BTreeMap<Cause, u64>,
+}
+
+/// Whether the attempt got as far as being sent.
+#[derive(Debug)]
+struct IsSent(bool);
+
+impl Storable for IsSent {
+    type Storer = StoreReplace<Self>;
 }
 
 impl Tally {
@@ -52,9 +61,10 @@ impl Intercept for Tally {
         &self,
         _: &BeforeTransmitInterceptorContextRef<'_>,
         _: &RuntimeComponents,
-        _: &mut ConfigBag,
+        config: &mut ConfigBag,
     ) -> Result<(), BoxError> {
         self.count(|counts| counts.attempts += 1);
+        config.interceptor_state().store_put(IsSent(true));
         Ok(())
     }
 
@@ -62,9 +72,12 @@ impl Intercept for Tally {
         &self,
         context: &FinalizerInterceptorContextRef<'_>,
         _: &RuntimeComponents,
-        _: &mut ConfigBag,
+        config: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        let Some(Err(error)) = context.output_or_error() else {
+        // What was not sent was not refused.
+        let is_sent = config.load::<IsSent>().is_some_and(|sent| sent.0);
+        config.interceptor_state().store_put(IsSent(false));
+        let Some(Err(error)) = context.output_or_error().filter(|_| is_sent) else {
             return Ok(());
         };
         let mut details = Box::<ErrorDetails>::default();

@@ -106,7 +106,8 @@ fn bad_flags_are_refused_with_the_reason() {
             &["--endpoint", "localhost:8480"][..],
             "must start with http:// or https://",
         ),
-        (&["--endpoint", "http://"], "names no host"),
+        (&["--endpoint", "http://"], "it is no URL"),
+        (&["--endpoint", "http://[::1"], "it is no URL"),
         (
             &["--endpoint", "http://localhost", "--aws"],
             "cannot be used with",
