@@ -1,5 +1,6 @@
 //! The real SDK through the layers, against the simulator.
 
+mod cancel;
 mod causes;
 mod operations;
 mod retries;

@@ -42,7 +42,9 @@ pub enum ServiceTier {
 pub struct Route {
     /// The model, by whatever form of id.
     pub model: Option<ModelId>,
-    /// The source region: the one whose endpoint is called.
+    /// The source region: the one whose endpoint is called. `None` is the home region of whatever
+    /// sends the call; where calls name it as well as leave it open, tell it to
+    /// [`Quotas::with_home_region`](crate::Quotas::with_home_region), so that both count together.
     pub region: Option<Region>,
     /// The service tier.
     pub tier: ServiceTier,

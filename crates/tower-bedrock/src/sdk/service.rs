@@ -99,7 +99,12 @@ impl Bedrock {
     }
 
     /// Sends with a configuration of the Bedrock client itself. Its retry configuration is replaced
-    /// by none.
+    /// by none. With an endpoint URL in it, the calls of all regions go there, each signed for its
+    /// own.
+    ///
+    /// Interceptors of the configuration run as they do in the SDK, but for one thing: the input of a
+    /// request is handed over in `modify_before_serialization`, after theirs. What they change of the
+    /// input before is lost; change the request instead.
     ///
     /// # Panics
     ///
