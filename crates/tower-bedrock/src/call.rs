@@ -57,7 +57,8 @@ pub struct Tokens {
 pub struct RetryOverride {
     /// At most this many attempts, including the first; 1 switches retries off for the call.
     pub max_attempts: Option<NonZeroU32>,
-    /// Whether a timeout may be retried although the service may have done, and billed, the work.
+    /// Whether the call may be made again after it was sent and not answered, in time or because the
+    /// connection was lost, although the service may have done, and billed, the work.
     pub retry_timeouts: Option<bool>,
 }
 
@@ -230,13 +231,12 @@ impl<Op> Request<Op> {
         self
     }
 
-    /// A deadline `timeout` from now, on tokio's clock.
+    /// A deadline `timeout` from now, on tokio's clock; none if that is further than the clock goes,
+    /// as with [`Duration::MAX`](std::time::Duration::MAX).
     #[must_use]
-    pub fn with_timeout(self, timeout: std::time::Duration) -> Self {
-        match Instant::now().checked_add(timeout) {
-            Some(deadline) => self.with_deadline(deadline),
-            None => self,
-        }
+    pub fn with_timeout(mut self, timeout: std::time::Duration) -> Self {
+        self.context.deadline = Instant::now().checked_add(timeout);
+        self
     }
 
     /// Makes the call on behalf of `tenant`.
@@ -260,7 +260,8 @@ impl<Op> Request<Op> {
         self
     }
 
-    /// Whether a timeout of this call may be retried, although its work may be done and billed.
+    /// Whether this call may be made again after it was sent and not answered, in time or because the
+    /// connection was lost, although its work may be done and billed.
     #[must_use]
     pub fn with_retry_timeouts(mut self, retry: bool) -> Self {
         self.context.retry.retry_timeouts = Some(retry);

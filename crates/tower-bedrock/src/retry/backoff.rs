@@ -53,8 +53,9 @@ impl Backoff {
     /// The longest wait before retry number `retry`, counted from 0.
     #[must_use]
     pub fn ceiling(&self, retry: u32) -> Duration {
-        let factor = 1_u32.checked_shl(retry).unwrap_or(u32::MAX);
-        self.base.saturating_mul(factor).min(self.cap)
+        let factor = 1_u128.checked_shl(retry).unwrap_or(u128::MAX);
+        let nanos = self.base.as_nanos().saturating_mul(factor);
+        Duration::from_nanos_u128(nanos.min(self.cap.as_nanos()))
     }
 
     /// A wait before retry number `retry`, counted from 0.

@@ -13,18 +13,26 @@ use crate::cause::Cause;
 /// The AWS SDKs' quota (RELIABILITY.md §2.1, Retry 2.1), per process.
 const CAPACITY: u32 = 500;
 const COST: u32 = 14;
-/// A throttle is refused cheaply by the service, so its retry may be too.
+/// A 429 is a cheap refusal for the service, so its retry may be cheap too.
 const THROTTLE_COST: u32 = 5;
 const FIRST_TRY_REWARD: u32 = 1;
 
 /// A quota of retries, funded by successes.
 ///
-/// Starts full, at 500 tokens by default. A retry takes 14, after a throttle 5; a success after a
-/// retry gives back what its last retry took, and a success at the first try gives 1. So in a total
-/// outage a process makes at most 35 retries (100 after throttles) and then passes errors on at
-/// once, and in the long run at most one success in 14 (one in 5) is matched by a retry. There is no
-/// rate that refills it by time: with such a floor, a fleet of retriers can keep an overload alive
-/// for ever.
+/// Starts full, at 500 tokens by default. A retry takes 14, or 5 where the service refused with a
+/// 429: a throttle ([`Cause::is_throttle`]) or a model that is not loaded yet
+/// ([`Cause::ModelNotReady`]). A success after a retry gives back what its last retry took, and a
+/// success at the first try gives 1. A retry that one of our own layers refused, so that nothing was
+/// sent, takes nothing.
+///
+/// So in a total outage a process makes at most 35 retries (100 after a 429) and then passes errors
+/// on at once, and in the long run at most one success in 14 (one in 5) is matched by a retry. There
+/// is no rate that refills it by time: with such a floor, a fleet of retriers can keep an overload
+/// alive for ever.
+///
+/// A model that loads for minutes needs many retries for each call: 500 tokens are 50 cold calls
+/// with two retries each, or 10 with all of their ten. Give a process that sends more at once to a
+/// cold model 50 tokens for each of them.
 ///
 /// The figures are those of the AWS SDKs' standard mode (Retry 2.1). Size the capacity to what a
 /// process may do at its worst: a hundred processes together retry a hundred times as much.
@@ -75,8 +83,9 @@ impl RetryBudget {
         Self::with_costs(capacity, COST, THROTTLE_COST)
     }
 
-    /// A full budget of `capacity` tokens, of which a retry takes `cost`, or `throttle_cost` after a
-    /// throttle. With a cost of 0, those retries are bounded by attempts and deadline alone.
+    /// A full budget of `capacity` tokens, of which a retry takes `cost`, or `throttle_cost` where
+    /// the service refused with a 429. With a cost of 0, those retries are bounded by attempts and
+    /// deadline alone.
     #[must_use]
     pub fn with_costs(capacity: u32, cost: u32, throttle_cost: u32) -> Self {
         Self(Arc::new(Shared {
@@ -101,7 +110,7 @@ impl RetryBudget {
 
     /// Takes the tokens for a retry after `cause`; `None` if they are not there.
     pub(super) fn withdraw(&self, cause: Cause) -> Option<Withdrawal> {
-        let cost = if cause.is_throttle() {
+        let cost = if cause.is_throttle() || cause == Cause::ModelNotReady {
             self.0.throttle_cost
         } else {
             self.0.cost
@@ -121,6 +130,11 @@ impl RetryBudget {
     /// Rewards a success: `spent` is what the call's last retry took, `None` for a first try.
     pub(super) fn reward(&self, spent: Option<u32>) {
         self.deposit(spent.unwrap_or(FIRST_TRY_REWARD));
+    }
+
+    /// Gives back what a retry took that was refused before it was sent.
+    pub(super) fn refund(&self, spent: Option<u32>) {
+        self.deposit(spent.unwrap_or(0));
     }
 
     fn deposit(&self, tokens: u32) {
@@ -231,6 +245,8 @@ mod tests {
         };
         assert_eq!(count(Cause::ServiceUnavailable), 35);
         assert_eq!(count(Cause::TokenRate), 100);
+        // A refusal as cheap as a throttle: fifty calls to a cold model, each asked twice again.
+        assert_eq!(count(Cause::ModelNotReady), 100);
     }
 
     /// A budget never holds more than its capacity, and a first try that succeeds gives one.

@@ -18,10 +18,10 @@ pub enum RetryEvent<'a> {
         /// The wait before the next attempt.
         after: Duration,
     },
-    /// The attempt failed and the caller gets its error.
+    /// The call failed and the caller gets the error.
     #[non_exhaustive]
     GaveUp {
-        /// The call, as of the attempt that failed.
+        /// The call, as of its last attempt.
         call: &'a CallContext,
         /// Why it failed.
         error: &'a Error,
@@ -38,7 +38,7 @@ pub enum RetryEvent<'a> {
     },
 }
 
-/// Why a failed attempt was not made again.
+/// Why a failed call was not made again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum GaveUp {
@@ -46,10 +46,12 @@ pub enum GaveUp {
     NotRetryable,
     /// The call had as many attempts as it may have.
     AttemptsSpent,
-    /// The wait would end after the call's deadline.
+    /// The call's deadline has passed, or the wait would end after it.
     Deadline,
     /// The [`RetryBudget`](crate::RetryBudget) is spent.
     BudgetSpent,
+    /// The inner service failed to become ready for the retry.
+    NotReady,
 }
 
 impl GaveUp {
@@ -61,6 +63,7 @@ impl GaveUp {
             Self::AttemptsSpent => "attempts_spent",
             Self::Deadline => "deadline",
             Self::BudgetSpent => "budget_spent",
+            Self::NotReady => "not_ready",
         }
     }
 }

@@ -1,11 +1,13 @@
 //! The future of [`Retry`](super::Retry).
 
 use std::{
+    error::Error as _,
     fmt,
     future::Future,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use pin_project_lite::pin_project;
@@ -14,11 +16,15 @@ use tower_service::Service;
 
 use super::{
     budget::Withdrawal,
-    event::RetryEvent,
+    event::{GaveUp, RetryEvent},
     layer::Config,
     policy::{Decision, History},
 };
-use crate::{call::BedrockRequest, cause::Cause, error::Error};
+use crate::{
+    call::{BedrockRequest, CallContext},
+    cause::Cause,
+    error::Error,
+};
 
 pin_project! {
     /// The future of [`Retry`](super::Retry).
@@ -41,7 +47,7 @@ pin_project! {
 pin_project! {
     #[project = StateProj]
     enum State<F> {
-        /// The deadline had passed before the first attempt.
+        /// The deadline has passed: nothing is under way any more.
         Expired,
         /// An attempt is under way.
         Called { #[pin] attempt: F },
@@ -59,11 +65,12 @@ where
 {
     pub(super) fn new(mut service: S, request: R, config: Arc<Config>) -> Self {
         let deadline = request.context().deadline;
-        let state = match deadline {
-            Some(deadline) if deadline <= Instant::now() => State::Expired,
-            _ => State::Called {
+        let state = if has_expired(request.context()) {
+            State::Expired
+        } else {
+            State::Called {
                 attempt: service.call(request.clone()),
-            },
+            }
         };
         Self {
             service,
@@ -72,7 +79,7 @@ where
             history: History::new(),
             last_error: None,
             state,
-            deadline: deadline.map(sleep_until),
+            deadline: deadline.filter(comes).map(sleep_until),
         }
     }
 }
@@ -110,7 +117,18 @@ where
                 }
             };
 
-            let error = match step {
+            // The task may be woken late: what is polled after the deadline is not sent.
+            let step = match step {
+                Step::Waited(withdrawal) | Step::TurnCame(Ok(()), withdrawal)
+                    if has_expired(this.request.context()) =>
+                {
+                    drop(withdrawal);
+                    Step::DeadlinePassed
+                }
+                step => step,
+            };
+
+            let (error, reason) = match step {
                 Step::Answered(Ok(response)) => {
                     this.config.policy.succeeded(this.history);
                     if this.history.retries() > 0 {
@@ -136,51 +154,82 @@ where
                     continue;
                 }
                 Step::DeadlinePassed => {
-                    let mut error = Error::new(Cause::DeadlineExceeded)
-                        .with_message("the call's deadline has passed")
-                        .with_context(this.request.context());
-                    if let Some(last_error) = this.last_error.take() {
-                        error = error.with_source(last_error);
-                    }
-                    return Poll::Ready(Err(error));
+                    this.state.set(State::Expired);
+                    let error = Error::new(Cause::DeadlineExceeded)
+                        .with_message("the call's deadline has passed");
+                    let error = follow(error, &mut *this.last_error);
+                    (locate(error, this.request.context()), GaveUp::Deadline)
                 }
                 // A service that failed to become ready is broken for good.
-                Step::TurnCame(Err(error), _) => return Poll::Ready(Err(error.into())),
-                Step::Answered(Err(error)) => error.into(),
+                Step::TurnCame(Err(error), withdrawal) => {
+                    drop(withdrawal);
+                    let error = locate(error.into(), this.request.context());
+                    (error, GaveUp::NotReady)
+                }
+                Step::Answered(Err(error)) => {
+                    let call = this.request.context();
+                    let error = follow(locate(error.into(), call), &mut *this.last_error);
+                    let policy = &this.config.policy;
+                    policy.failed(this.history, &error);
+                    let decision = this
+                        .config
+                        .jitter
+                        .with(|rng| policy.decide(this.history, call, &error, Instant::now(), rng));
+                    match decision {
+                        Decision::Retry { after, withdrawal } => {
+                            this.config.tell(&RetryEvent::Retrying {
+                                call,
+                                error: &error,
+                                after,
+                            });
+                            *this.last_error = Some(error);
+                            this.state.set(State::Waiting {
+                                sleep: sleep(after),
+                                withdrawal: Some(withdrawal),
+                            });
+                            continue;
+                        }
+                        Decision::GiveUp(reason) => (error, reason),
+                    }
+                }
             };
 
-            let call = this.request.context();
-            let error = match error.operation() {
-                Some(_) => error,
-                None => error.with_context(call),
-            };
-            let decision = this.config.jitter.with(|rng| {
-                let policy = &this.config.policy;
-                policy.decide(this.history, call, &error, Instant::now(), rng)
+            this.config.tell(&RetryEvent::GaveUp {
+                call: this.request.context(),
+                error: &error,
+                reason,
             });
-            match decision {
-                Decision::Retry { after, withdrawal } => {
-                    this.config.tell(&RetryEvent::Retrying {
-                        call,
-                        error: &error,
-                        after,
-                    });
-                    *this.last_error = Some(error);
-                    this.state.set(State::Waiting {
-                        sleep: sleep(after),
-                        withdrawal: Some(withdrawal),
-                    });
-                }
-                Decision::GiveUp(reason) => {
-                    this.config.tell(&RetryEvent::GaveUp {
-                        call,
-                        error: &error,
-                        reason,
-                    });
-                    return Poll::Ready(Err(error));
-                }
-            }
+            return Poll::Ready(Err(error));
         }
+    }
+}
+
+/// A timer rounds up to a millisecond, which the last instant of the clock does not survive.
+fn comes(deadline: &Instant) -> bool {
+    deadline.checked_add(Duration::from_millis(1)).is_some()
+}
+
+fn has_expired(call: &CallContext) -> bool {
+    call.deadline
+        .is_some_and(|deadline| deadline <= Instant::now())
+}
+
+/// Tells where the error happened, unless a layer below knew better.
+fn locate(error: Error, call: &CallContext) -> Error {
+    match error.operation() {
+        Some(_) => error,
+        None => error.with_context(call),
+    }
+}
+
+/// A deadline says nothing of why the call took so long; the error before it does.
+fn follow(error: Error, last_error: &mut Option<Error>) -> Error {
+    if error.cause() != Cause::DeadlineExceeded || error.source().is_some() {
+        return error;
+    }
+    match last_error.take() {
+        Some(last_error) => error.with_source(last_error),
+        None => error,
     }
 }
 

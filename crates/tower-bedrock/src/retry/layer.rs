@@ -50,6 +50,9 @@ type Listener = dyn Fn(&RetryEvent<'_>) + Send + Sync;
 /// Ready when the inner service is. The instance that was made ready serves the first attempt; a
 /// retry waits for readiness in its turn, holding nothing.
 ///
+/// The inner service must be [`Clone`], since the layer takes the ready instance into the call. Put
+/// a `Buffer` of tower around one that is not.
+///
 /// # Cancellation
 ///
 /// Dropping the future drops the attempt under way. A retry that was paid for and not yet sent is
@@ -57,12 +60,14 @@ type Listener = dyn Fn(&RetryEvent<'_>) + Send + Sync;
 ///
 /// # Errors
 ///
-/// The error of the last attempt. `DeadlineExceeded` if the deadline cuts an attempt; the error of
-/// the attempt before it is its `source`.
+/// The error of the last attempt. `DeadlineExceeded` if the deadline cuts an attempt or a wait; the
+/// error of the attempt before it is its `source`. What the inner service said if it fails to become
+/// ready for a retry.
 ///
 /// # Panics
 ///
-/// Only if polled outside of a tokio runtime with time enabled, as all of tokio's timers do.
+/// `call` panics outside of a tokio runtime with time enabled if the call has a deadline, and the
+/// future does when it begins a wait: both start one of tokio's timers.
 ///
 /// # Example
 ///
@@ -152,8 +157,9 @@ impl RetryLayer {
         self
     }
 
-    /// Whether a timeout is retried; off by default, because Bedrock's calls are not idempotent: the
-    /// work may be done, and billed, twice. A call's own
+    /// Whether a call is made again that was sent and not answered: the answer did not come in time,
+    /// or the connection was lost before it was complete. Off by default, because Bedrock's calls
+    /// are not idempotent: the work may be done, and billed, twice. A call's own
     /// [`retry_timeouts`](crate::RetryOverride::retry_timeouts) goes before it.
     #[must_use]
     pub fn retry_timeouts(mut self, retry: bool) -> Self {
@@ -162,15 +168,17 @@ impl RetryLayer {
     }
 
     /// Whether a call that met a per-minute quota waits for the next minute of the wall clock, plus
-    /// some jitter, instead of a backoff; off by default, because Bedrock's quotas were measured to
-    /// refill continuously (BEDROCK.md §3.4). For gateways that count by clock minutes.
+    /// up to 10 s of jitter, instead of a backoff; off by default, because Bedrock's quotas were
+    /// measured to refill continuously (BEDROCK.md §3.4). For gateways that count by clock minutes.
+    /// A server's hint is a floor here too.
     #[must_use]
     pub fn aim_at_next_minute(mut self, aim: bool) -> Self {
         self.config.policy.next_minute = aim.then(MinuteClock::anchored_now);
         self
     }
 
-    /// Tells `listener` of every decision, on the task that makes it. It must not block.
+    /// Tells `listener` of every decision, on the task that makes it. It must not block. Listeners
+    /// that were added before hear first.
     ///
     /// # Example
     ///
@@ -189,7 +197,13 @@ impl RetryLayer {
     where
         F: Fn(&RetryEvent<'_>) + Send + Sync + 'static,
     {
-        self.config.listener = Some(Arc::new(listener));
+        self.config.listener = Some(match self.config.listener.take() {
+            Some(first) => Arc::new(move |event: &RetryEvent<'_>| {
+                first(event);
+                listener(event);
+            }),
+            None => Arc::new(listener),
+        });
         self
     }
 }

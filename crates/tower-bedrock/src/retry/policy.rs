@@ -24,7 +24,10 @@ const MAX_ATTEMPTS: NonZeroU32 = NonZeroU32::new(12).unwrap();
 const MAX_SERVER_HINT: Duration = Duration::from_secs(60);
 /// How far calls that aim at the same minute are spread: wide enough that they do not arrive as one
 /// clump, short against the minute.
-const MAX_MINUTE_SPREAD: Duration = Duration::from_secs(10);
+const MINUTE_SPREAD: Duration = Duration::from_secs(10);
+
+/// As good as for ever, and far from the end of the clock, where timers overflow.
+const LONGEST_WAIT: Duration = Duration::from_secs(10 * 365 * 86_400);
 
 /// What may be retried, how often, and when.
 #[derive(Clone, Debug)]
@@ -41,7 +44,8 @@ pub(super) struct Policy {
 #[derive(Debug)]
 pub(super) struct History {
     retries: u32,
-    retries_by_cause: [u8; Cause::ALL.len()],
+    /// Two bytes each: every call under way holds one of these.
+    retries_by_cause: [u16; Cause::ALL.len()],
     spent: Option<u32>,
 }
 
@@ -76,7 +80,10 @@ impl Policy {
                 max_retries,
             } if may_repeat => (backoff, max_retries),
             RetryReaction::BackoffIfAllowed { .. } | RetryReaction::Never => {
-                return Decision::GiveUp(GaveUp::NotRetryable);
+                return Decision::GiveUp(match error.cause() {
+                    Cause::DeadlineExceeded => GaveUp::Deadline,
+                    _ => GaveUp::NotRetryable,
+                });
             }
         };
 
@@ -85,17 +92,20 @@ impl Policy {
             Some(max_attempts) => call.attempt >= max_attempts.get(),
             None => history.retries.saturating_add(1) >= self.max_attempts.get(),
         };
-        if retry >= max_retries || call_is_spent {
+        // The count goes no further, so no row does.
+        if retry >= max_retries.min(u16::MAX.into()) || call_is_spent {
             return Decision::GiveUp(GaveUp::AttemptsSpent);
         }
 
         let after = match self.next_minute {
-            Some(clock) if is_per_minute(reaction.limit) => {
-                let spread = backoff.ceiling(retry).min(MAX_MINUTE_SPREAD);
-                clock.until_next(now) + uniform(spread, rng)
-            }
-            _ => self.wait(backoff, retry, error.retry_after(), rng),
-        };
+            Some(clock) if is_per_minute(reaction.limit) => self
+                .floor(error)
+                .unwrap_or_default()
+                .max(clock.until_next(now))
+                .saturating_add(uniform(MINUTE_SPREAD, rng)),
+            _ => self.wait(backoff, retry, self.floor(error), rng),
+        }
+        .min(LONGEST_WAIT);
         let left = call
             .deadline
             .map(|deadline| deadline.saturating_duration_since(now));
@@ -116,15 +126,28 @@ impl Policy {
         &self,
         backoff: Backoff,
         retry: u32,
-        hint: Option<Duration>,
+        floor: Option<Duration>,
         rng: &mut dyn Rng,
     ) -> Duration {
-        let Some(hint) = hint else {
+        let Some(floor) = floor else {
             return backoff.draw(retry, rng);
         };
-        let floor = hint.min(self.max_server_hint);
         let room = backoff.cap().saturating_sub(floor).max(backoff.base());
-        floor + uniform(backoff.ceiling(retry).min(room), rng)
+        floor.saturating_add(uniform(backoff.ceiling(retry).min(room), rng))
+    }
+
+    /// The server's hint, as far as it is followed.
+    fn floor(&self, error: &Error) -> Option<Duration> {
+        Some(error.retry_after()?.min(self.max_server_hint))
+    }
+
+    /// An attempt has failed. What one of our own layers refused was never sent, so it is not paid
+    /// for; an attempt that a deadline cut may have been.
+    pub(super) fn failed(&self, history: &mut History, error: &Error) {
+        let cause = error.cause();
+        if cause.is_own_refusal() && cause != Cause::DeadlineExceeded {
+            self.budget.refund(history.spent.take());
+        }
     }
 
     /// A call has succeeded.

@@ -1,4 +1,6 @@
 mod cancel;
+mod ends;
+mod extremes;
 mod jitter;
 mod policy;
 mod service;
@@ -32,6 +34,9 @@ fn secs(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
+/// How an attempt ends.
+type Answer = fn() -> Result<&'static str, Error>;
+
 /// What happened to one call whose attempts end as `script` says, its last entry for ever.
 struct Run {
     result: Result<&'static str, Error>,
@@ -40,11 +45,7 @@ struct Run {
     took: Duration,
 }
 
-async fn run(
-    layer: &RetryLayer,
-    request: Request<()>,
-    script: Vec<fn() -> Result<&'static str, Error>>,
-) -> Run {
+async fn run(layer: &RetryLayer, request: Request<()>, script: Vec<Answer>) -> Run {
     let start = Instant::now();
     let sent = Arc::new(Mutex::new(Vec::new()));
     let seen = Arc::clone(&sent);

@@ -230,6 +230,28 @@ fn the_table_can_be_overridden() {
     assert_eq!(retries(&policy, Cause::Internal), 5);
 }
 
+/// Calls that aim at the same minute are spread over seconds at their first retry already.
+#[test]
+fn calls_that_aim_at_a_minute_are_spread() {
+    let policy = Policy {
+        next_minute: Some(MinuteClock::anchored(Instant::now(), std::time::UNIX_EPOCH)),
+        ..Policy::default()
+    };
+    let error = Error::new(Cause::RequestRate);
+    let rng = &mut StdRng::seed_from_u64(5);
+    let now = Instant::now();
+    let waits: Vec<_> = (0..20)
+        .map(
+            |_| match policy.decide(&History::new(), &call(), &error, now, rng) {
+                Decision::Retry { after, .. } => after,
+                Decision::GiveUp(reason) => panic!("gave up: {reason}"),
+            },
+        )
+        .collect();
+    let spread = *waits.iter().max().unwrap() - *waits.iter().min().unwrap();
+    assert!(spread > secs(6) && spread <= secs(10), "{spread:?}");
+}
+
 /// Calls that met a minute's quota come back in the next minute, spread over its start.
 #[test]
 fn a_call_can_aim_at_the_next_minute() {
@@ -242,6 +264,13 @@ fn a_call_can_aim_at_the_next_minute() {
         let wait = wait(&policy, &Error::new(Cause::TokenRate), earlier);
         assert!(wait > secs(14) && wait <= secs(25), "{wait:?}");
     }
+    // A server that names a later time is not asked before it.
+    let hinted = Error::new(Cause::TokenRate).with_retry_after(secs(40));
+    let wait_for_hint = wait(&policy, &hinted, 0);
+    assert!(
+        wait_for_hint >= secs(40) && wait_for_hint <= secs(50),
+        "{wait_for_hint:?}"
+    );
     // A shortage of capacity does not refill by the minute.
     assert!(wait(&policy, &Error::new(Cause::CapacityExceeded), 0) <= secs(1));
 }

@@ -7,7 +7,7 @@ use super::*;
 use crate::{BoxError, GaveUp, Retry, RetryBudget, RetryEvent, retry::future::ResponseFuture};
 
 /// What listeners heard, in short.
-fn recorded(layer: RetryLayer) -> (RetryLayer, Arc<Mutex<Vec<String>>>) {
+pub(super) fn recorded(layer: RetryLayer) -> (RetryLayer, Arc<Mutex<Vec<String>>>) {
     let heard = Arc::new(Mutex::new(Vec::new()));
     let record = Arc::clone(&heard);
     let layer = layer.on_event(move |event| {
