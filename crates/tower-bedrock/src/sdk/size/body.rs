@@ -44,6 +44,8 @@ enum Role {
     Settings,
     /// Content, or what holds content.
     Content,
+    /// What a tool is called with or answers, which has names of its own.
+    Arguments,
     /// An image with all that belongs to it.
     Image,
     /// A document with all that belongs to it.
@@ -79,14 +81,26 @@ impl Role {
             (Self::Content, "document") => Self::Document,
             (
                 Self::Content,
-                "content" | "text" | "thinking" | "reasoningText" | "reasoningContent" | "input"
-                | "json" | "name" | "toolUse" | "toolResult" | "source" | "message",
+                "content" | "text" | "thinking" | "reasoningText" | "reasoningContent" | "name"
+                | "toolUse" | "toolResult" | "source" | "message",
             ) => Self::Content,
-            // A tool's own arguments and results have names of their own.
+            (Self::Content, "input" | "json") => Self::Arguments,
+            (Self::Arguments, _) => Self::Arguments,
             (Self::Tools, _) => Self::Tools,
             (Self::Image, _) => Self::Image,
             (Self::Document, _) => Self::Document,
             _ => Self::Other,
+        }
+    }
+}
+
+impl InputSize {
+    /// Names, numbers and punctuation, which count where a value counts as a whole.
+    fn add_syntax(&mut self, role: Role, bytes: u64) {
+        match role {
+            Role::Tools => self.tool_bytes += bytes,
+            Role::Arguments => self.text_bytes += bytes,
+            _ => {}
         }
     }
 }
@@ -101,7 +115,7 @@ impl Walk<'_> {
         let bytes = text.len() as u64;
         let size = &mut self.found.size;
         match self.role {
-            Role::Content => size.text_bytes += bytes,
+            Role::Content | Role::Arguments => size.text_bytes += bytes,
             Role::Tools => size.tool_bytes += bytes,
             Role::Document => size.document_bytes += bytes,
             Role::Top | Role::Settings | Role::Image | Role::MaxOutput | Role::Other => {}
@@ -109,9 +123,7 @@ impl Walk<'_> {
     }
 
     fn scalar(self, bytes: u64) {
-        if self.role == Role::Tools {
-            self.found.size.tool_bytes += bytes;
-        }
+        self.found.size.add_syntax(self.role, bytes);
     }
 }
 
@@ -126,10 +138,11 @@ impl<'de> DeserializeSeed<'de> for Walk<'_> {
     }
 }
 
-/// The fields of an Anthropic block, which tell only together what it is.
+/// The fields of an Anthropic block, which tell only together what it is: they come in any order.
 #[derive(Default)]
 struct Block {
     is_document: bool,
+    data_bytes: Option<u64>,
     has_kind: bool,
 }
 
@@ -147,14 +160,10 @@ impl<'de> Visitor<'de> for Walk<'_> {
             return skip(map);
         }
         let mut block = Block::default();
-        if role == Role::Tools {
-            found.size.tool_bytes += 2;
-        }
+        found.size.add_syntax(role, 2);
         while let Some(name) = map.next_key_seed(Name)? {
             let mut role_of_value = role.of(&name);
-            if role == Role::Tools {
-                found.size.tool_bytes += name.len() as u64 + 4;
-            }
+            found.size.add_syntax(role, name.len() as u64 + 4);
             if role == Role::Content {
                 match &*name {
                     "role" | "type" if !block.has_kind => {
@@ -172,12 +181,7 @@ impl<'de> Visitor<'de> for Walk<'_> {
                         continue;
                     }
                     "data" => {
-                        let bytes = map.next_value_seed(Base64)?;
-                        if block.is_document {
-                            found.size.document_bytes += bytes;
-                        } else {
-                            found.size.images += 1;
-                        }
+                        block.data_bytes = Some(map.next_value_seed(Base64)?);
                         continue;
                     }
                     _ => {}
@@ -195,6 +199,11 @@ impl<'de> Visitor<'de> for Walk<'_> {
                 role: role_of_value,
             })?;
         }
+        match block.data_bytes {
+            Some(bytes) if block.is_document => found.size.document_bytes += bytes,
+            Some(_) => found.size.images += 1,
+            None => {}
+        }
         Ok(())
     }
 
@@ -208,9 +217,7 @@ impl<'de> Visitor<'de> for Walk<'_> {
             if items.next_element_seed(item)?.is_none() {
                 return Ok(());
             }
-            if role == Role::Tools {
-                found.size.tool_bytes += 1;
-            }
+            found.size.add_syntax(role, 1);
         }
     }
 

@@ -170,3 +170,59 @@ fn a_body_that_is_no_json_counts_by_its_bytes() {
     let (size, max_output) = of_body(br#"{"max_tokens":-1,"messages":7}"#);
     assert_eq!((size.text_bytes, max_output), (0, None));
 }
+
+/// A field's place among its siblings tells nothing: serde_json writes `data` before `media_type`.
+#[test]
+fn a_document_is_a_document_in_any_order_of_its_fields() {
+    let base64 = "A".repeat(4000);
+    let body = format!(
+        r#"{{"messages":[{{"content":[
+            {{"source":{{"data":"{base64}","media_type":"application/pdf","type":"base64"}},"type":"document"}},
+            {{"source":{{"data":"{base64}","media_type":"image/png","type":"base64"}},"type":"image"}}
+        ],"role":"user"}}]}}"#
+    );
+    let (size, _) = of_body(body.as_bytes());
+    assert_eq!(
+        (size.document_bytes, size.images, size.text_bytes),
+        (3000, 1, 0)
+    );
+}
+
+/// The arguments of a tool's use are input as a whole, whatever their names are and whatever is
+/// under them.
+#[test]
+fn arguments_of_tools_count_whatever_they_are_called() {
+    let text = "x".repeat(1000);
+    for arguments in [
+        format!(r#"{{"query":"{text}"}}"#),
+        format!(r#"{{"data":"{text}"}}"#),
+        format!(r#"{{"media_type":"{text}"}}"#),
+        format!(r#"{{"data":{{"rows":["{text}",1,null]}},"media_type":[1]}}"#),
+        format!(r#"{{"image":{{"document":"{text}"}}}}"#),
+        format!(r#"["{text}"]"#),
+    ] {
+        for block in [
+            format!(r#"{{"type":"tool_use","name":"find","input":{arguments}}}"#),
+            format!(r#"{{"toolUse":{{"name":"find","input":{arguments}}}}}"#),
+            format!(r#"{{"toolResult":{{"content":[{{"json":{arguments}}}]}}}}"#),
+        ] {
+            let messages = format!(r#"[{{"role":"assistant","content":[{block}]}}]"#);
+            let body = format!(r#"{{"max_tokens":9,"messages":{messages}}}"#);
+            let (size, max_output) = of_body(body.as_bytes());
+            assert!((1000..1100).contains(&size.text_bytes), "{block}: {size:?}");
+            assert_eq!((size.images, size.document_bytes), (0, 0), "{block}");
+            assert_eq!(max_output, Some(9), "{block}");
+        }
+    }
+}
+
+/// Neither nesting nor size is a way to stop a process.
+#[test]
+fn a_hostile_body_is_read_in_time() {
+    for name in ["messages", "tools", "other", "max_tokens"] {
+        let deep = format!(r#"{{"{name}":{}"#, "[".repeat(1_000_000));
+        assert_eq!(of_body(deep.as_bytes()).0.text_bytes, deep.len() as u64);
+        let closed = format!(r#"{deep}{}}}"#, "]".repeat(1_000_000));
+        of_body(closed.as_bytes());
+    }
+}
