@@ -2,12 +2,15 @@
 
 use super::{
     learning::Learner,
-    window::{Bucket, Drawn, Meter, SECOND, Stamp, UNLIMITED, UsedShare},
+    window::{Bucket, Drawn, MINUTE, Meter, SECOND, Stamp, UNLIMITED, UsedShare},
 };
 
 /// A learned rate is kept evenly, with this much of a burst: what others draw in the same minute is
 /// not known, so there is no minute to use up at once.
 const LEARNED_BURST: u64 = 2 * SECOND;
+/// A call that is large against a learned rate keeps others waiting no longer than this once it is
+/// over: the rate may be far too low, and only calls that go find that out.
+const LONGEST_DEBT: u64 = MINUTE;
 
 #[derive(Debug)]
 pub(super) struct Allowance {
@@ -127,6 +130,9 @@ impl Allowance {
         let rate = self.rate();
         if let Some(pacer) = &mut self.pacer {
             pacer.advance(self.now, rate);
+            if self.learner.has_learned() {
+                pacer.forgive(rate, LONGEST_DEBT);
+            }
         }
     }
 
@@ -177,6 +183,11 @@ impl Allowance {
         if let Some(pacer) = &mut self.pacer {
             pacer.settle(held, used);
         }
+    }
+
+    /// The service did what it was asked for while `amount` was held.
+    pub(super) fn admitted(&mut self, amount: u64) {
+        self.learner.admitted(amount, self.quota);
     }
 
     /// The service refused `amount`, sent at `sent`, for this limit. It counts as nothing, but for

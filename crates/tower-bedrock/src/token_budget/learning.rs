@@ -27,7 +27,8 @@ const TRICKLE: u64 = 100;
 /// A limit falls by what is refused, the more the larger it is, and grows the faster the smaller it
 /// is against its reference. So the limits of processes that compete for one quota meet. A limit
 /// grows by what goes through under it: one that is not used does not grow, nor does one under which
-/// everything is refused.
+/// everything is refused. Without a ceiling, it takes two refusals within a minute to learn a first
+/// limit.
 #[derive(Debug)]
 pub(super) struct Learner {
     enabled: bool,
@@ -43,6 +44,8 @@ pub(super) struct Learner {
     grown_at: u64,
     /// What went through since it last grew.
     passed: u64,
+    /// When a refusal came of which nothing was learned.
+    doubted_at: Option<u64>,
 }
 
 impl Learner {
@@ -56,6 +59,7 @@ impl Learner {
             refused_at: 0,
             grown_at: 0,
             passed: 0,
+            doubted_at: None,
         }
     }
 
@@ -71,6 +75,15 @@ impl Learner {
     /// An amount is sent; if it is refused, that is told later.
     pub(super) const fn sent(&mut self, amount: u64) {
         self.passed = self.passed.saturating_add(amount);
+    }
+
+    /// The service admitted `amount` at once. Without a ceiling, the limit is no less than that: it
+    /// came from guesses alone.
+    pub(super) fn admitted(&mut self, amount: u64, ceiling: u64) {
+        if self.has_learned() && ceiling == UNLIMITED && amount > self.limit {
+            self.limit = amount;
+            self.reference = self.reference.max(amount);
+        }
     }
 
     /// Grows by what went through since the last growth. At the ceiling all is forgotten.
@@ -109,6 +122,9 @@ impl Learner {
             return;
         }
         if !self.has_learned() {
+            if ceiling == UNLIMITED && self.is_single(now) {
+                return;
+            }
             // Without a ceiling, what was drawn when the service refused is the first guess.
             let seen = used.saturating_add(amount).max(1);
             self.limit = if ceiling < UNLIMITED { ceiling } else { seen };
@@ -129,6 +145,13 @@ impl Learner {
         self.refused_at = now;
         self.grown_at = now;
         self.passed = self.passed.saturating_sub(amount);
+    }
+
+    /// Whether no other refusal came within a minute. Without a ceiling, what was drawn when a single
+    /// one came may be next to nothing, and is no measure: it may have been others who drew.
+    fn is_single(&mut self, now: u64) -> bool {
+        let last = self.doubted_at.replace(now);
+        last.is_none_or(|last| now.saturating_sub(last) >= MINUTE)
     }
 
     const fn start_lesson(&mut self, now: u64) {

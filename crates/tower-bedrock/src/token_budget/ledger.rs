@@ -147,6 +147,7 @@ impl Ledger {
         self.used_lately = age(self.used_lately, used);
         self.requests.settle(sent.requests, 1, 1);
         self.tokens.settle(sent.tokens, held, used);
+        self.tokens.admitted(held);
         if let Some(day) = &mut self.day {
             day.settle(sent.day, held, used);
         }

@@ -10,6 +10,7 @@ mod queue;
 mod quota;
 mod scale;
 mod sharing;
+mod stray;
 mod threads;
 mod waiting;
 

@@ -29,10 +29,16 @@ const fn parts(tokens: u64) -> i128 {
     tokens as i128 * PARTS
 }
 
+/// Less than one would never let anything go.
+const fn capacity(limit: u64, burst_nanos: u64) -> i128 {
+    let capacity = limit as i128 * burst_nanos as i128;
+    if capacity < PARTS { PARTS } else { capacity }
+}
+
 impl Bucket {
-    /// A full bucket that holds what `limit` a minute gives in `burst_nanos`.
+    /// A full bucket that holds what `limit` a minute gives in `burst_nanos`, and at least one.
     pub(in crate::token_budget) const fn full(limit: u64, burst_nanos: u64) -> Self {
-        let capacity = limit as i128 * burst_nanos as i128;
+        let capacity = capacity(limit, burst_nanos);
         Self {
             burst_nanos,
             level: capacity,
@@ -58,7 +64,7 @@ impl Bucket {
     }
 
     pub(in crate::token_budget) fn advance(&mut self, now: u64, limit: u64) {
-        let capacity = i128::from(limit) * i128::from(self.burst_nanos);
+        let capacity = capacity(limit, self.burst_nanos);
         let elapsed = now.saturating_sub(self.updated);
         if elapsed > 0 || capacity != self.capacity {
             let refill = i128::from(limit).saturating_mul(i128::from(elapsed));
@@ -120,6 +126,12 @@ impl Bucket {
     pub(in crate::token_budget) fn settle(&mut self, held: u64, used: u64) {
         self.open = self.open.saturating_sub(held);
         self.level = (self.level + parts(held) - parts(used)).min(self.capacity);
+    }
+
+    /// Forgives what is owed beyond what flows in within `longest`, but not what is still open.
+    pub(in crate::token_budget) fn forgive(&mut self, limit: u64, longest: u64) {
+        let most = i128::from(limit) * i128::from(longest);
+        self.level = self.level.max(-most - parts(self.open));
     }
 
     pub(in crate::token_budget) fn not_before(&self, amount: u64, limit: u64) -> Option<u64> {
