@@ -57,8 +57,8 @@ pub struct Tokens {
 pub struct RetryOverride {
     /// At most this many attempts, including the first; 1 switches retries off for the call.
     pub max_attempts: Option<NonZeroU32>,
-    /// Whether the call may be made again after it was sent and not answered, in time or because the
-    /// connection was lost, although the service may have done, and billed, the work.
+    /// Whether the call may be made again after it got no answer in time, although the service may
+    /// have done, and billed, the work.
     pub retry_timeouts: Option<bool>,
 }
 
@@ -217,7 +217,7 @@ impl<Op> Request<Op> {
         (self.input, self.context)
     }
 
-    /// Sends the call to `route` instead of where its input says.
+    /// Sends the call to `route` instead of where its input says: the tier is the route's too.
     #[must_use]
     pub fn with_route(mut self, route: Route) -> Self {
         self.context.route = route;
@@ -260,8 +260,8 @@ impl<Op> Request<Op> {
         self
     }
 
-    /// Whether this call may be made again after it was sent and not answered, in time or because the
-    /// connection was lost, although its work may be done and billed.
+    /// Whether this call may be made again after it got no answer in time, although its work may be
+    /// done and billed.
     #[must_use]
     pub fn with_retry_timeouts(mut self, retry: bool) -> Self {
         self.context.retry.retry_timeouts = Some(retry);

@@ -36,6 +36,10 @@ type Listener = dyn Fn(&RetryEvent<'_>) + Send + Sync;
 /// begun: the caller gets the error at once. An attempt that is under way at the deadline is cut
 /// with [`Cause::DeadlineExceeded`](crate::Cause::DeadlineExceeded).
 ///
+/// A connection that broke after the request was sent is made again like one that never stood, as the
+/// SDKs do; the service may have done, and billed, the work. Whoever does not want that gives the row
+/// of [`Cause::Connect`](crate::Cause::Connect) another [`Reaction`](crate::Reaction).
+///
 /// Put it outside of everything that admits single attempts (circuit breaker, token budget, pool),
 /// so that a retry is admitted again like any other attempt, and switch the SDK's own retries off,
 /// as [`Bedrock`](crate::Bedrock) does.
@@ -157,9 +161,8 @@ impl RetryLayer {
         self
     }
 
-    /// Whether a call is made again that was sent and not answered: the answer did not come in time,
-    /// or the connection was lost before it was complete. Off by default, because Bedrock's calls
-    /// are not idempotent: the work may be done, and billed, twice. A call's own
+    /// Whether a call that got no answer in time is made again; off by default, because Bedrock's
+    /// calls are not idempotent: the work may be done, and billed, twice. A call's own
     /// [`retry_timeouts`](crate::RetryOverride::retry_timeouts) goes before it.
     #[must_use]
     pub fn retry_timeouts(mut self, retry: bool) -> Self {
