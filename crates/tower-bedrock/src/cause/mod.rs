@@ -116,7 +116,7 @@ impl Cause {
         )
     }
 
-    /// Whether one of our own layers refused, so that nothing was sent.
+    /// Whether one of our own layers refused. Nothing was sent, but for an attempt that a deadline cut.
     #[must_use]
     pub const fn is_own_refusal(self) -> bool {
         matches!(

@@ -119,6 +119,7 @@ impl RawError {
 }
 
 impl RawError {
+    #[cfg(feature = "aws")]
     pub(crate) fn details_mut(&mut self) -> Option<&mut ErrorDetails> {
         match self {
             Self::Answered(details)
