@@ -189,8 +189,10 @@ impl Quotas {
     pub fn snapshot(&self) -> Vec<QuotaSnapshot> {
         let gates = self.shared.gates.read();
         let gates = gates.unwrap_or_else(PoisonError::into_inner);
-        let gates: Vec<_> = gates.by_key.values().cloned().collect();
-        gates.iter().map(|gate| snapshot(gate)).collect()
+        let all: Vec<_> = gates.by_key.values().cloned().collect();
+        // A look lets waiters go, and what their wakers do may want the lock.
+        drop(gates);
+        all.iter().map(|gate| snapshot(gate)).collect()
     }
 
     /// Until when a ledger closes whose day is used up.

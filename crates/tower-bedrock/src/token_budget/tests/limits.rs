@@ -160,3 +160,29 @@ async fn ledgers_without_a_quota_do_not_pile_up() {
     assert!(ledgers <= 2048, "{ledgers}");
     assert!(quotas.get(&route()).is_some());
 }
+
+/// Looking at all ledgers wakes those who can go; whatever their wakers do, no lock is in the way.
+#[tokio::test(start_paused = true)]
+async fn a_look_at_all_ledgers_holds_no_lock_while_it_wakes() {
+    struct Sets(Quotas, std::sync::atomic::AtomicU32);
+
+    impl std::task::Wake for Sets {
+        fn wake(self: Arc<Self>) {
+            let wakes = self.1.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            let other = route().in_region(format!("region-{wakes}"));
+            self.0.set(&other, Quota::new()).unwrap();
+        }
+    }
+
+    let quotas = quotas(1000);
+    let steady = Steady::new(Duration::ZERO);
+    let service = over(&TokenBudgetLayer::new(quotas.clone()), &steady);
+    service.clone().oneshot(holding(1000)).await.unwrap();
+    let mut waits = std::pin::pin!(service.oneshot(holding(1000)));
+    let waker = Arc::new(Sets(quotas.clone(), 0.into())).into();
+    let mut cx = std::task::Context::from_waker(&waker);
+    assert!(Future::poll(waits.as_mut(), &mut cx).is_pending());
+    tokio::time::advance(secs(61)).await;
+    drop(quotas.snapshot());
+    assert!(quotas.snapshot().len() > 1);
+}
