@@ -277,20 +277,7 @@ impl<S> TokenBudget<S> {
 }
 
 impl<S, E> TokenBudget<S, E> {
-    /// The inner service.
-    pub const fn get_ref(&self) -> &S {
-        &self.inner
-    }
-
-    /// The inner service, to be changed.
-    pub const fn get_mut(&mut self) -> &mut S {
-        &mut self.inner
-    }
-
-    /// Takes the inner service out.
-    pub fn into_inner(self) -> S {
-        self.inner
-    }
+    inner_service_accessors!();
 
     /// The quotas that calls are kept under.
     pub fn quotas(&self) -> &Quotas {
