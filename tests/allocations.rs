@@ -13,19 +13,26 @@ static ALLOCATOR: dhat::Alloc = dhat::Alloc;
 
 const CALLS: u64 = 1000;
 
-/// What `CALLS` calls of `service` allocate.
+/// The test harness has threads of its own, which allocate when they like: what a call allocates is
+/// there in every round, what they do is not.
+const ROUNDS: u64 = 8;
+
+/// What `CALLS` calls of `service` allocate, in the quietest of some rounds.
 fn allocations<S>(mut service: S, request: &Request<()>) -> u64
 where
     S: Service<Request<()>, Error = Error>,
 {
     let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
-    let before = dhat::HeapStats::get().total_blocks;
-    for _ in 0..CALLS {
-        assert!(service.poll_ready(&mut cx).is_ready());
-        let mut call = std::pin::pin!(service.call(request.clone()));
-        assert!(black_box(call.as_mut().poll(&mut cx)).is_ready());
-    }
-    dhat::HeapStats::get().total_blocks - before
+    let mut round = || {
+        let before = dhat::HeapStats::get().total_blocks;
+        for _ in 0..CALLS {
+            assert!(service.poll_ready(&mut cx).is_ready());
+            let mut call = std::pin::pin!(service.call(request.clone()));
+            assert!(black_box(call.as_mut().poll(&mut cx)).is_ready());
+        }
+        dhat::HeapStats::get().total_blocks - before
+    };
+    (0..ROUNDS).map(|_| round()).min().unwrap_or(u64::MAX)
 }
 
 /// Retry, classify and token budget pass an answered call through without touching the heap; the
@@ -66,7 +73,7 @@ fn an_answered_call_allocates_nothing() {
         });
     assert_eq!(allocations(stack, &request), 0);
     let snapshot = quotas.snapshot_of(&request.context().route);
-    assert_eq!(snapshot.tokens_used, CALLS * 20);
+    assert_eq!(snapshot.tokens_used, ROUNDS * CALLS * 20);
 
     let boxed = service_fn(
         |request: Request<()>| -> std::pin::Pin<Box<dyn Future<Output = _>>> {
