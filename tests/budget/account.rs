@@ -7,7 +7,7 @@ use tokio::{
     time::{Instant, sleep, timeout},
 };
 use tower::{ServiceBuilder, ServiceExt};
-use tower_bedrock::{Quota, Quotas, Request, TokenBudget, TokenBudgetLayer};
+use tower_bedrock::{Quota, QuotaWindow, Quotas, Request, TokenBudget, TokenBudgetLayer};
 use tower_bedrock_tests::model;
 
 use crate::bedrock::{Bedrock, request, route};
@@ -129,6 +129,28 @@ async fn a_greedy_load_gets_nearly_all_of_the_quota() {
         let share = goodput(quota, slow_model().tpm(200_000), window, call).await;
         assert!(share >= 0.97, "{window:?}: {share}");
     }
+}
+
+/// What open calls hold counts in full. Long calls that hold far more than they use come to two thirds
+/// of the quota under the default, which must be right for every way of counting; and to all of it
+/// where the ledger is told that the service counts by a bucket.
+#[tokio::test(start_paused = true)]
+async fn long_calls_with_large_holds_need_the_bucket() {
+    let call = |_: &mut StdRng| request(100, 1900);
+    let share = async |window| {
+        let quota = Quota::new()
+            .with_tokens_per_minute(200_000)
+            .with_window(window);
+        let spec = model()
+            .latency(Duration::from_secs(10))
+            .output_tokens(400)
+            .tpm(200_000);
+        goodput(quota, spec, Window::default(), call).await
+    };
+    let sliding = share(QuotaWindow::Sliding).await;
+    assert!((0.65..0.70).contains(&sliding), "{sliding}");
+    let bucket = share(QuotaWindow::TokenBucket { burst: MINUTE }).await;
+    assert!(bucket >= 0.97, "{bucket}");
 }
 
 /// A tenant that asks for ten times its share costs another, which asks for less than its own, no

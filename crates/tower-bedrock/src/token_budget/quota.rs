@@ -69,7 +69,9 @@ pub enum QuotaShare {
 #[non_exhaustive]
 pub enum QuotaWindow {
     /// Never more than the quota in any 60 s. Whichever way the service counts, token bucket,
-    /// sliding log or clock minutes, it does not refuse what this admits.
+    /// sliding log or clock minutes, it does not refuse what this admits. The price: what open calls
+    /// hold is missing from the minute. Calls that hold four times what they use and take 10 s come
+    /// to two thirds of the quota; set `maxTokens` close to what is needed, or tell the window.
     #[default]
     Sliding,
     /// A token bucket of `burst` that refills evenly: after a rest, it admits the burst beside what
