@@ -135,6 +135,20 @@ async fn a_call_that_is_never_answered_ends_in_time() {
     assert_eq!(start.elapsed().as_secs(), 7);
 }
 
+/// A call whose deadline has passed is not sent, with no layer around it either.
+#[tokio::test(start_paused = true)]
+async fn an_expired_call_is_not_sent() {
+    let sim = SimService::new(scenario().build().expect("a valid scenario"));
+    let error = ServiceBuilder::new()
+        .layer(ClassifyLayer::new())
+        .service(Bedrock::from_builder(in_process(&sim)))
+        .oneshot(Request::from(converse(MODEL)).with_timeout(Duration::ZERO))
+        .await
+        .expect_err("the deadline has passed");
+    assert_eq!(error.cause(), Cause::DeadlineExceeded);
+    assert_eq!(sim.ledger().totals.requests, 0);
+}
+
 /// Without credentials nothing is sent, and the error says so.
 #[tokio::test(start_paused = true)]
 async fn missing_credentials_are_called_so() {

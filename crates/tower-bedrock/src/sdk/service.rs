@@ -10,6 +10,7 @@ use aws_sdk_bedrockruntime::{
     config::{BehaviorVersion, Builder, retry::RetryConfig},
 };
 use aws_types::SdkConfig;
+use tokio::time::{Instant, timeout_at};
 use tower_service::Service;
 
 use super::{
@@ -192,17 +193,19 @@ impl<Op: SdkOperation> Service<Request<Op>> for Bedrock {
         let Some(deadline) = call.deadline else {
             return ResponseFuture::sent(Op::send(client, request));
         };
+        let call = call.clone();
+        let cut = move || {
+            let error = Error::new(Cause::DeadlineExceeded)
+                .with_message("the call's deadline passed before the service answered");
+            error.with_context(&call).into()
+        };
+        // A timeout polls what it bounds once, whatever the time: that would send.
+        if deadline <= Instant::now() {
+            return ResponseFuture::failed(cut());
+        }
         ResponseFuture::sent(async move {
-            let call = request.context().clone();
-            let sent = Op::send(client, request);
-            match tokio::time::timeout_at(deadline, sent).await {
-                Ok(result) => result,
-                Err(_) => {
-                    let error = Error::new(Cause::DeadlineExceeded)
-                        .with_message("the call's deadline passed before the service answered");
-                    Err(error.with_context(&call).into())
-                }
-            }
+            let sent = timeout_at(deadline, Op::send(client, request));
+            sent.await.unwrap_or_else(|_| Err(cut()))
         })
     }
 }
