@@ -116,9 +116,7 @@ impl RawError {
             Self::Classified(_) | Self::Other(_) => None,
         }
     }
-}
 
-impl RawError {
     #[cfg(feature = "aws")]
     pub(crate) fn details_mut(&mut self) -> Option<&mut ErrorDetails> {
         match self {
