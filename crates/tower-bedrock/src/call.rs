@@ -1,10 +1,10 @@
 //! What every layer may know of a call.
 
-use std::{fmt, num::NonZeroU32, sync::Arc};
+use std::{fmt, num::NonZeroU32, sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
-use crate::{route::Route, size::InputSize};
+use crate::{model_id::Residency, route::Route, size::InputSize};
 
 /// An operation of the Bedrock runtime.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -62,6 +62,17 @@ pub struct RetryOverride {
     pub retry_timeouts: Option<bool>,
 }
 
+/// What one call asks of the fallback layer differently from all others.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct FallbackOverride {
+    /// Whether the call stays on its own route, whatever happens there.
+    pub is_disabled: bool,
+    /// The widest area in which the call's data may be processed, where that is narrower than what
+    /// the layer allows.
+    pub residency: Option<Residency>,
+}
+
 /// What every layer may know of a call. Cheap to clone; holds no prompt.
 ///
 /// # Example
@@ -96,6 +107,14 @@ pub struct CallContext {
     pub attempt: u32,
     /// What the call asks of the retry layer.
     pub retry: RetryOverride,
+    /// What the call asks of the fallback layer.
+    pub fallback: FallbackOverride,
+    /// Whether a fallback above has another route for the call. Where waiting does not help, the
+    /// layers below then leave it to that route at once.
+    pub has_next_route: bool,
+    /// How long one layer may have the call stand in line, beside what the layer itself allows. Set
+    /// by a fallback that would rather take another route.
+    pub max_wait: Option<Duration>,
 }
 
 /// A request that the layers can work on: it can be sent again, and it tells about its call.
@@ -189,6 +208,9 @@ impl CallContext {
             priority: Priority::default(),
             attempt: 1,
             retry: RetryOverride::default(),
+            fallback: FallbackOverride::default(),
+            has_next_route: false,
+            max_wait: None,
         }
     }
 }
@@ -234,8 +256,22 @@ impl<Op> Request<Op> {
     /// A deadline `timeout` from now, on tokio's clock; none if that is further than the clock goes,
     /// as with [`Duration::MAX`](std::time::Duration::MAX).
     #[must_use]
-    pub fn with_timeout(mut self, timeout: std::time::Duration) -> Self {
+    pub fn with_timeout(mut self, timeout: Duration) -> Self {
         self.context.deadline = Instant::now().checked_add(timeout);
+        self
+    }
+
+    /// Keeps the call on its own route, whatever happens there.
+    #[must_use]
+    pub const fn without_fallback(mut self) -> Self {
+        self.context.fallback.is_disabled = true;
+        self
+    }
+
+    /// Has the call's data processed within `residency` only, where the fallback layer allows more.
+    #[must_use]
+    pub const fn within(mut self, residency: Residency) -> Self {
+        self.context.fallback.residency = Some(residency);
         self
     }
 

@@ -80,6 +80,7 @@ mod model_id;
 mod reply;
 pub mod retry;
 mod route;
+mod route_gate;
 #[cfg(feature = "aws")]
 pub mod sdk;
 mod size;
@@ -87,8 +88,8 @@ pub mod token_budget;
 
 pub use self::{
     call::{
-        BedrockRequest, CallContext, Operation, OperationInput, Priority, Request, RetryOverride,
-        Tokens,
+        BedrockRequest, CallContext, FallbackOverride, Operation, OperationInput, Priority,
+        Request, RetryOverride, Tokens,
     },
     cause::{BreakerReaction, Cause, Limit, NextRoute, Reaction, Reactions, RetryReaction},
     classify::{Classifier, Classify, ClassifyLayer},
@@ -97,6 +98,7 @@ pub use self::{
     reply::{BedrockResponse, Finish, Response, Served, Usage, Watcher},
     retry::{Backoff, GaveUp, Jitter, Retry, RetryBudget, RetryEvent, RetryLayer},
     route::{QuotaKey, Region, Route, ServiceTier},
+    route_gate::{Passage, RouteGate},
     size::InputSize,
     token_budget::{
         BudgetExhausted, DailyReset, Estimate, ExhaustedReason, FailureCharge, FailureCharges,

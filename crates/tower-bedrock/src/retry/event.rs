@@ -52,6 +52,8 @@ pub enum GaveUp {
     BudgetSpent,
     /// The inner service failed to become ready for the retry.
     NotReady,
+    /// Another route is at hand, and waiting for this one does not help.
+    NextRoute,
 }
 
 impl GaveUp {
@@ -64,6 +66,7 @@ impl GaveUp {
             Self::Deadline => "deadline",
             Self::BudgetSpent => "budget_spent",
             Self::NotReady => "not_ready",
+            Self::NextRoute => "next_route",
         }
     }
 }

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     call::CallContext,
-    cause::{Cause, Limit, Reactions, RetryReaction},
+    cause::{Cause, Limit, NextRoute, Reactions, RetryReaction},
     error::Error,
 };
 
@@ -86,6 +86,9 @@ impl Policy {
                 });
             }
         };
+        if call.has_next_route && reaction.next_route == NextRoute::AtOnce {
+            return Decision::GiveUp(GaveUp::NextRoute);
+        }
 
         let retry = history.retries_after(error.cause());
         let call_is_spent = match call.retry.max_attempts {

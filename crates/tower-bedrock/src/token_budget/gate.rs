@@ -212,7 +212,8 @@ impl Gate {
         draw: Draw,
         line: Line,
     ) -> Admission {
-        let deadline = now.checked_add(line.max_wait);
+        let max_wait = call.max_wait.unwrap_or(Duration::MAX).min(line.max_wait);
+        let deadline = now.checked_add(max_wait);
         let deadline = match (call.deadline, deadline) {
             (Some(call), Some(line)) => call.min(line),
             (Some(call), None) => call,
@@ -261,7 +262,7 @@ impl State {
         if closed.is_some_and(|until| until > deadline) {
             return refuse(ExhaustedReason::DayUsedUp);
         }
-        if !line.waits {
+        if !line.waits || call.max_wait == Some(Duration::ZERO) {
             return refuse(ExhaustedReason::WouldWait);
         }
         let waiting = self.queue.len();

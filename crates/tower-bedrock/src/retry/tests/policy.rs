@@ -274,3 +274,19 @@ fn a_call_can_aim_at_the_next_minute() {
     // A shortage of capacity does not refill by the minute.
     assert!(wait(&policy, &Error::new(Cause::CapacityExceeded), 0) <= secs(1));
 }
+
+/// With another route at hand, a cause that waiting does not cure is left to it at once; one that
+/// waiting cures has its retries first.
+#[test]
+fn another_route_comes_before_retries_that_do_not_help() {
+    let policy = Policy::default();
+    let mut call = call();
+    call.has_next_route = true;
+    let decided = |cause| decide(&policy, &call, &Error::new(cause), 0);
+    let overloaded = decided(Cause::ModelOverloaded);
+    assert!(matches!(overloaded, Decision::GiveUp(GaveUp::NextRoute)));
+    assert!(matches!(
+        decided(Cause::RequestRate),
+        Decision::Retry { .. }
+    ));
+}

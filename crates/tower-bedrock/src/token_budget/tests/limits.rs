@@ -186,3 +186,26 @@ async fn a_look_at_all_ledgers_holds_no_lock_while_it_wakes() {
     drop(quotas.snapshot());
     assert!(quotas.snapshot().len() > 1);
 }
+
+/// A call waits no longer than it says itself, and not at all if it says so.
+#[tokio::test(start_paused = true)]
+async fn a_call_may_bound_its_own_wait() {
+    let quotas = quotas(1000);
+    let steady = Steady::new(secs(1));
+    let service = over(&TokenBudgetLayer::new(quotas.clone()), &steady);
+    tokio::spawn(service.clone().oneshot(holding(1000)));
+    settle_tasks().await;
+    for (max_wait, reason) in [
+        (secs(0), ExhaustedReason::WouldWait),
+        (secs(30), ExhaustedReason::Deadline),
+    ] {
+        let mut request = holding(1000);
+        request.context_mut().max_wait = Some(max_wait);
+        let error = service.clone().oneshot(request).await.unwrap_err();
+        assert_eq!(refusal(&error).reason(), reason);
+    }
+    let mut request = holding(1000);
+    request.context_mut().max_wait = Some(secs(61));
+    service.clone().oneshot(request).await.unwrap();
+    assert_eq!(steady.seconds(), [0, 60]);
+}
