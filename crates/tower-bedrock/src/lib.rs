@@ -74,6 +74,7 @@ mod macros;
 
 mod call;
 mod cause;
+pub mod circuit_breaker;
 pub mod classify;
 mod error;
 mod model_id;
@@ -92,6 +93,11 @@ pub use self::{
         Request, RetryOverride, Tokens,
     },
     cause::{BreakerReaction, Cause, Limit, NextRoute, Reaction, Reactions, RetryReaction},
+    circuit_breaker::{
+        CircuitBreaker, CircuitBreakerLayer, CircuitBreakers, CircuitEvent, CircuitKey,
+        CircuitOpen, CircuitPolicy, CircuitSnapshot, CircuitState, CircuitTransition,
+        InvalidCircuitPolicy, TransitionReason,
+    },
     classify::{Classifier, Classify, ClassifyLayer},
     error::{BoxError, Error, ErrorDetails, RawError},
     model_id::{InvalidModelId, ModelId, ModelIdKind, ProfilePrefix, QuotaPath, Residency},

@@ -46,7 +46,7 @@ impl Jitter {
         Self(Arc::new(Mutex::new(StdRng::seed_from_u64(seed))))
     }
 
-    pub(super) fn with<T>(&self, draw: impl FnOnce(&mut dyn Rng) -> T) -> T {
+    pub(crate) fn with<T>(&self, draw: impl FnOnce(&mut dyn Rng) -> T) -> T {
         draw(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }

@@ -1,0 +1,452 @@
+//! The state machine of one circuit.
+
+use std::time::Duration;
+
+use super::{
+    cooldown::Cooldown,
+    event::TransitionReason,
+    nanos,
+    policy::CircuitPolicy,
+    snapshot::CircuitState,
+    window::{Counts, Window},
+};
+
+const MILLION: u64 = 1_000_000;
+
+/// One circuit: what came of its calls, and whether the next one may go.
+///
+/// It has no clock. `now` is in nanoseconds from any start; a `now` before one that was seen
+/// counts as that one.
+#[derive(Clone, Debug)]
+pub(super) struct Breaker {
+    policy: CircuitPolicy,
+    /// The rates of failures and of slow calls that open it, in millionths.
+    failure_rate: Option<u64>,
+    slow_rate: Option<u64>,
+    now: u64,
+    state: State,
+    /// Counts transitions. What was admitted in one generation says nothing in another.
+    generation: u64,
+    window: Window,
+    consecutive_failures: u32,
+    cooldown: Cooldown,
+    next_probe: u64,
+    abandoned: u64,
+    refused: u64,
+}
+
+#[derive(Clone, Debug)]
+enum State {
+    Closed,
+    Open {
+        until: u64,
+    },
+    HalfOpen {
+        probes: Vec<Probe>,
+        successes: u32,
+    },
+    ForcedOpen,
+    ForcedClosed,
+    /// Nobody remembers the circuit any more.
+    Forgotten,
+}
+
+/// A probe that has a place.
+#[derive(Clone, Copy, Debug)]
+struct Probe {
+    number: u64,
+    /// When its place is free for another.
+    until: u64,
+}
+
+/// What a call was admitted by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Ticket {
+    generation: u64,
+    /// The number of a probe; 0 for a call through a closed circuit.
+    probe: u64,
+}
+
+/// Why a call was not admitted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Refused {
+    /// It is worth asking again after so many nanoseconds, if that is known.
+    Open { retry_in: Option<u64> },
+    /// The circuit is forgotten: another one stands for its route.
+    Forgotten,
+}
+
+/// What came of a call, as far as it says something of the route.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Outcome {
+    /// It was answered.
+    Success { is_slow: bool },
+    /// It failed, and the route is to blame.
+    Failure {
+        is_slow: bool,
+        hint: Option<Duration>,
+    },
+    /// No answer came for so long that it counts as slow.
+    Slow { hint: Option<Duration> },
+    /// It was throttled. That is no failure, but no sign of health either.
+    Throttled { hint: Option<Duration> },
+    /// It says nothing of the route.
+    Nothing,
+}
+
+/// A change of state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Change {
+    pub(super) from: CircuitState,
+    pub(super) to: CircuitState,
+    pub(super) reason: TransitionReason,
+    pub(super) generation: u64,
+    /// How long nothing is sent, in nanoseconds, when the circuit opened for a time.
+    pub(super) cooldown: Option<u64>,
+    /// What counted before.
+    pub(super) counts: Counts,
+}
+
+/// What is known of a circuit at one moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct View {
+    pub(super) state: CircuitState,
+    pub(super) is_forced: bool,
+    pub(super) generation: u64,
+    pub(super) counts: Counts,
+    pub(super) consecutive_failures: u32,
+    pub(super) probes: usize,
+    /// `Ok` if a call would be admitted.
+    pub(super) passage: Result<(), Option<u64>>,
+    pub(super) abandoned: u64,
+    pub(super) refused: u64,
+}
+
+impl Breaker {
+    pub(super) fn new(policy: CircuitPolicy) -> Self {
+        Self {
+            now: 0,
+            state: State::Closed,
+            generation: 0,
+            window: Window::new(nanos(policy.window)),
+            consecutive_failures: 0,
+            cooldown: Cooldown::new(&policy),
+            next_probe: 1,
+            abandoned: 0,
+            refused: 0,
+            failure_rate: policy.failure_rate.map(millionths),
+            slow_rate: policy.slow_calls.map(|slow| millionths(slow.rate)),
+            policy,
+        }
+    }
+
+    /// Whether calls pass without being asked for, and their generation.
+    pub(super) const fn passes(&self) -> Option<u64> {
+        match self.state {
+            State::Closed | State::ForcedClosed => Some(self.generation),
+            _ => None,
+        }
+    }
+
+    /// Asks for admission. An open circuit whose cooldown is over becomes half-open by it.
+    pub(super) fn admit(&mut self, now: u64) -> (Result<Ticket, Refused>, Option<Change>) {
+        let now = self.advance(now);
+        let mut change = None;
+        if let State::Open { until } = self.state
+            && until <= now
+        {
+            let half_open = State::HalfOpen {
+                probes: Vec::new(),
+                successes: 0,
+            };
+            change = Some(self.turn(half_open, TransitionReason::CooldownOver, None));
+        }
+        (self.take_place(now), change)
+    }
+
+    fn take_place(&mut self, now: u64) -> Result<Ticket, Refused> {
+        let generation = self.generation;
+        let retry_in = match &mut self.state {
+            State::Closed | State::ForcedClosed => {
+                return Ok(Ticket::closed(generation));
+            }
+            State::Forgotten => return Err(Refused::Forgotten),
+            State::Open { until } => Some(*until - now),
+            State::ForcedOpen => None,
+            State::HalfOpen { probes, .. } => {
+                probes.retain(|probe| probe.until > now);
+                if (probes.len() as u64) < u64::from(self.policy.probes) {
+                    let number = self.next_probe;
+                    self.next_probe += 1;
+                    let until = now.saturating_add(nanos(self.policy.probe_limit));
+                    probes.push(Probe { number, until });
+                    return Ok(Ticket {
+                        generation,
+                        probe: number,
+                    });
+                }
+                probes.iter().map(|probe| probe.until - now).min()
+            }
+        };
+        self.refused += 1;
+        Err(Refused::Open { retry_in })
+    }
+
+    /// Refuses a call that would not be admitted now, and leaves it be if it would: when it is worth
+    /// asking again.
+    pub(super) fn refuse_early(&mut self, now: u64) -> Result<(), Option<u64>> {
+        let passage = self.view(now).passage;
+        self.refused += u64::from(passage.is_err());
+        passage
+    }
+
+    /// A call that was admitted by `ticket` is over. `draw` takes a number up to the one it is given.
+    pub(super) fn settle(
+        &mut self,
+        now: u64,
+        ticket: Ticket,
+        outcome: Outcome,
+        draw: impl FnOnce(u64) -> u64,
+    ) -> Option<Change> {
+        let now = self.advance(now);
+        if ticket.generation != self.generation {
+            return None;
+        }
+        let reason = match &self.state {
+            State::Closed => self.count(now, outcome)?,
+            State::HalfOpen { .. } => return self.settle_probe(now, ticket, outcome, draw),
+            _ => return None,
+        };
+        self.cooldown.decay(now);
+        Some(self.open(now, reason, draw))
+    }
+
+    /// Nobody waits any more for a call that was admitted by `ticket`, and `outcome` is what that
+    /// says of the route.
+    pub(super) fn abandon(
+        &mut self,
+        now: u64,
+        ticket: Ticket,
+        outcome: Outcome,
+        draw: impl FnOnce(u64) -> u64,
+    ) -> Option<Change> {
+        self.abandoned += 1;
+        self.settle(now, ticket, outcome, draw)
+    }
+
+    /// Counts what came of a call through the closed circuit, and tells whether that trips it.
+    fn count(&mut self, now: u64, outcome: Outcome) -> Option<TransitionReason> {
+        match outcome {
+            Outcome::Success { is_slow } => {
+                self.window.record(false, is_slow);
+                self.consecutive_failures = 0;
+            }
+            Outcome::Failure { is_slow, hint } => {
+                self.window.record(true, is_slow);
+                self.consecutive_failures = self.consecutive_failures.saturating_add(1);
+                self.cooldown.hint(now, hint);
+            }
+            Outcome::Slow { hint } => {
+                self.window.record(false, true);
+                self.cooldown.hint(now, hint);
+            }
+            Outcome::Throttled { .. } | Outcome::Nothing => return None,
+        }
+        let Counts {
+            calls,
+            failures,
+            slow,
+        } = self.window.total();
+        if failures == 0 && slow == 0 {
+            return None;
+        }
+        let is_over = |part: u32, rate: u64| {
+            let enough = calls >= self.policy.min_calls && part > 0;
+            enough && u64::from(part) * MILLION >= u64::from(calls) * rate
+        };
+        let most = self.policy.consecutive_failures;
+        if most.is_some_and(|most| self.consecutive_failures >= most) {
+            Some(TransitionReason::ConsecutiveFailures)
+        } else if self
+            .failure_rate
+            .is_some_and(|rate| is_over(failures, rate))
+        {
+            Some(TransitionReason::FailureRate)
+        } else if self.slow_rate.is_some_and(|rate| is_over(slow, rate)) {
+            Some(TransitionReason::SlowCallRate)
+        } else {
+            None
+        }
+    }
+
+    fn settle_probe(
+        &mut self,
+        now: u64,
+        ticket: Ticket,
+        outcome: Outcome,
+        draw: impl FnOnce(u64) -> u64,
+    ) -> Option<Change> {
+        let State::HalfOpen { probes, successes } = &mut self.state else {
+            return None;
+        };
+        probes.retain(|probe| probe.number != ticket.probe);
+        match outcome {
+            Outcome::Success { is_slow: false } => {
+                *successes += 1;
+                if *successes < self.policy.successes_to_close {
+                    return None;
+                }
+                Some(self.close(TransitionReason::ProbesSucceeded))
+            }
+            Outcome::Success { is_slow: true } => {
+                Some(self.open(now, TransitionReason::ProbeFailed, draw))
+            }
+            Outcome::Failure { hint, .. }
+            | Outcome::Slow { hint }
+            | Outcome::Throttled { hint } => {
+                self.cooldown.hint(now, hint);
+                Some(self.open(now, TransitionReason::ProbeFailed, draw))
+            }
+            Outcome::Nothing => None,
+        }
+    }
+
+    /// Opens the circuit until it is told otherwise.
+    pub(super) fn force_open(&mut self, now: u64) -> Option<Change> {
+        self.advance(now);
+        match self.state {
+            State::ForcedOpen | State::Forgotten => None,
+            _ => Some(self.turn(State::ForcedOpen, TransitionReason::Forced, None)),
+        }
+    }
+
+    /// Closes the circuit until it is told otherwise, whatever its calls say.
+    pub(super) fn force_closed(&mut self, now: u64) -> Option<Change> {
+        self.advance(now);
+        match self.state {
+            State::ForcedClosed | State::Forgotten => None,
+            _ => Some(self.turn(State::ForcedClosed, TransitionReason::Forced, None)),
+        }
+    }
+
+    /// Closes the circuit as if nothing had ever happened.
+    pub(super) fn reset(&mut self, now: u64) -> Option<Change> {
+        self.advance(now);
+        if let State::Forgotten = self.state {
+            return None;
+        }
+        self.cooldown = Cooldown::new(&self.policy);
+        Some(self.close(TransitionReason::Reset))
+    }
+
+    /// Lets nobody through any more: another circuit takes its place.
+    pub(super) fn forget(&mut self) -> Option<Change> {
+        let was_closed = self.state.name() == CircuitState::Closed;
+        let change = self.turn(State::Forgotten, TransitionReason::Forgotten, None);
+        (!was_closed).then_some(change)
+    }
+
+    /// What is known at `now`. Changes nothing but what time changes.
+    pub(super) fn view(&mut self, now: u64) -> View {
+        let now = self.advance(now);
+        let mut in_flight = 0;
+        let passage = match &self.state {
+            State::Closed | State::ForcedClosed | State::Forgotten => Ok(()),
+            State::Open { until } if *until <= now => Ok(()),
+            State::Open { until } => Err(Some(until - now)),
+            State::ForcedOpen => Err(None),
+            State::HalfOpen { probes, .. } => {
+                let places = probes.iter().filter(|probe| probe.until > now);
+                in_flight = places.clone().count();
+                if (in_flight as u64) < u64::from(self.policy.probes) {
+                    Ok(())
+                } else {
+                    Err(places.map(|probe| probe.until - now).min())
+                }
+            }
+        };
+        View {
+            state: self.state.name(),
+            is_forced: matches!(self.state, State::ForcedOpen | State::ForcedClosed),
+            generation: self.generation,
+            counts: self.window.total(),
+            consecutive_failures: self.consecutive_failures,
+            probes: in_flight,
+            passage,
+            abandoned: self.abandoned,
+            refused: self.refused,
+        }
+    }
+
+    pub(super) const fn state(&self) -> CircuitState {
+        self.state.name()
+    }
+
+    /// When it was last asked or told anything.
+    pub(super) const fn last_used(&self) -> u64 {
+        self.now
+    }
+
+    fn advance(&mut self, now: u64) -> u64 {
+        self.now = self.now.max(now);
+        self.window.advance(self.now);
+        self.now
+    }
+
+    fn open(
+        &mut self,
+        now: u64,
+        reason: TransitionReason,
+        draw: impl FnOnce(u64) -> u64,
+    ) -> Change {
+        let length = self.cooldown.next(now, draw);
+        let until = now.saturating_add(length);
+        self.turn(State::Open { until }, reason, Some(length))
+    }
+
+    fn close(&mut self, reason: TransitionReason) -> Change {
+        self.cooldown.closed(self.now);
+        self.turn(State::Closed, reason, None)
+    }
+
+    fn turn(&mut self, to: State, reason: TransitionReason, cooldown: Option<u64>) -> Change {
+        let from = std::mem::replace(&mut self.state, to).name();
+        let counts = self.window.total();
+        self.generation += 1;
+        self.window.clear();
+        self.consecutive_failures = 0;
+        Change {
+            from,
+            to: self.state.name(),
+            reason,
+            generation: self.generation,
+            cooldown,
+            counts,
+        }
+    }
+}
+
+/// A rate as a whole number, so that comparing it is exact.
+fn millionths(rate: f64) -> u64 {
+    ((rate * MILLION as f64).round() as u64).clamp(1, MILLION)
+}
+
+impl Ticket {
+    /// What a call through a closed circuit is admitted by.
+    pub(super) const fn closed(generation: u64) -> Self {
+        Self {
+            generation,
+            probe: 0,
+        }
+    }
+}
+
+impl State {
+    const fn name(&self) -> CircuitState {
+        match self {
+            Self::Closed | Self::ForcedClosed | Self::Forgotten => CircuitState::Closed,
+            Self::Open { .. } | Self::ForcedOpen => CircuitState::Open,
+            Self::HalfOpen { .. } => CircuitState::HalfOpen,
+        }
+    }
+}

@@ -1,0 +1,187 @@
+//! A circuit that many calls share: the state machine behind a lock.
+
+use std::{
+    fmt,
+    sync::{
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use rand::RngExt;
+use tokio::{sync::watch, time::Instant};
+
+use super::{
+    breaker::{Breaker, Change, Outcome, Refused, Ticket, View},
+    breakers::Settings,
+    event::CircuitTransition,
+    snapshot::CircuitState,
+};
+use crate::route::Route;
+
+/// The state machine of one route, and what all that use it share.
+pub(super) struct Circuit {
+    route: Route,
+    settings: Arc<Settings>,
+    /// What a call through the closed circuit has to know, to be read without the lock: twice the
+    /// generation, and one if calls pass.
+    passes: AtomicU64,
+    breaker: Mutex<Breaker>,
+    watched: OnceLock<watch::Sender<CircuitState>>,
+}
+
+impl Circuit {
+    pub(super) fn new(route: Route, settings: Arc<Settings>) -> Self {
+        let breaker = Breaker::new(settings.policy);
+        Self {
+            route,
+            passes: AtomicU64::new(pass_word(&breaker)),
+            breaker: Mutex::new(breaker),
+            watched: OnceLock::new(),
+            settings,
+        }
+    }
+
+    /// What it stands for.
+    pub(super) const fn route(&self) -> &Route {
+        &self.route
+    }
+
+    pub(super) const fn settings(&self) -> &Arc<Settings> {
+        &self.settings
+    }
+
+    /// Asks for admission; `now` is asked for only if it matters.
+    pub(super) fn admit(
+        self: &Arc<Self>,
+        now: impl FnOnce() -> Instant,
+    ) -> Result<Ticket, Refused> {
+        let word = self.passes.load(Ordering::Acquire);
+        if word & 1 == 1 {
+            return Ok(Ticket::closed(word >> 1));
+        }
+        let now = self.settings.time(now());
+        self.change(|breaker| breaker.admit(now))
+    }
+
+    /// Refuses a call that would not be admitted now, and leaves it be if it would.
+    pub(super) fn refuse_early(&self) -> Result<(), Option<u64>> {
+        if self.passes() {
+            return Ok(());
+        }
+        let now = self.settings.time(Instant::now());
+        self.lock().refuse_early(now)
+    }
+
+    /// A call that was admitted by `ticket` is over.
+    pub(super) fn settle(self: &Arc<Self>, now: Instant, ticket: Ticket, outcome: Outcome) {
+        let now = self.settings.time(now);
+        let draw = |most| self.draw(most);
+        self.change(|breaker| ((), breaker.settle(now, ticket, outcome, draw)));
+    }
+
+    /// Nobody waits any more for a call that was admitted by `ticket`.
+    pub(super) fn abandon(self: &Arc<Self>, now: Instant, ticket: Ticket, outcome: Outcome) {
+        let now = self.settings.time(now);
+        let draw = |most| self.draw(most);
+        self.change(|breaker| ((), breaker.abandon(now, ticket, outcome, draw)));
+    }
+
+    fn draw(&self, most: u64) -> u64 {
+        let jitter = &self.settings.jitter;
+        jitter.with(|rng| rng.random_range(0..=most))
+    }
+
+    /// Changes it by hand.
+    pub(super) fn force(self: &Arc<Self>, force: impl FnOnce(&mut Breaker, u64) -> Option<Change>) {
+        let now = self.settings.time(Instant::now());
+        self.change(|breaker| ((), force(breaker, now)));
+    }
+
+    /// Lets nobody through any more: another circuit takes its place.
+    pub(super) fn forget(self: &Arc<Self>) {
+        self.change(|breaker| {
+            let change = breaker.forget();
+            self.passes.store(pass_word(breaker), Ordering::Release);
+            ((), change)
+        });
+    }
+
+    pub(super) fn view(&self, now: Instant) -> View {
+        let now = self.settings.time(now);
+        self.lock().view(now)
+    }
+
+    /// Whether calls pass at the moment. Costs less than a [`view`](Self::view).
+    pub(super) fn passes(&self) -> bool {
+        self.passes.load(Ordering::Acquire) & 1 == 1
+    }
+
+    /// When it was last asked or told anything.
+    pub(super) fn last_used(&self) -> u64 {
+        self.lock().last_used()
+    }
+
+    pub(super) fn state(&self) -> CircuitState {
+        self.lock().state()
+    }
+
+    pub(super) fn watch(&self) -> watch::Receiver<CircuitState> {
+        let sender = self
+            .watched
+            .get_or_init(|| watch::Sender::new(self.state()));
+        let receiver = sender.subscribe();
+        self.tell_watchers();
+        receiver
+    }
+
+    /// Those who watch get to know the state of this moment.
+    pub(super) fn tell_watchers(&self) {
+        let Some(sender) = self.watched.get() else {
+            return;
+        };
+        // Asked for in there: who tells last knows best.
+        sender.send_if_modified(|known| {
+            let state = self.state();
+            std::mem::replace(known, state) != state
+        });
+    }
+
+    pub(super) fn is_watched(&self) -> bool {
+        (self.watched.get()).is_some_and(|sender| sender.receiver_count() > 0)
+    }
+
+    /// Changes the state machine, and tells everybody if its state has changed.
+    fn change<T>(self: &Arc<Self>, change: impl FnOnce(&mut Breaker) -> (T, Option<Change>)) -> T {
+        let mut breaker = self.lock();
+        let (result, changed) = change(&mut breaker);
+        let Some(changed) = changed else {
+            return result;
+        };
+        self.passes.store(pass_word(&breaker), Ordering::Release);
+        // In line while the lock is held, so that everybody hears in the order of events; told when
+        // it is released, so that they may look at the circuit.
+        let transition = CircuitTransition::new(self.route.clone(), changed);
+        self.settings.bus.push(Arc::clone(self), transition);
+        drop(breaker);
+        self.settings.bus.deliver();
+        result
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Breaker> {
+        self.breaker.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn pass_word(breaker: &Breaker) -> u64 {
+    breaker.passes().map_or(0, |generation| generation << 1 | 1)
+}
+
+impl fmt::Debug for Circuit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Circuit")
+            .field("route", &self.route)
+            .field("breaker", &self.lock())
+            .finish_non_exhaustive()
+    }
+}

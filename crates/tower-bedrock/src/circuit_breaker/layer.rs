@@ -1,0 +1,193 @@
+use std::{
+    fmt, mem,
+    task::{Context, Poll},
+};
+
+use tower_layer::Layer;
+use tower_service::Service;
+
+use super::{breakers::CircuitBreakers, future::ResponseFuture};
+use crate::{call::BedrockRequest, error::Error, reply::BedrockResponse};
+
+/// Refuses calls at once while their route is known to be sick, and lets one through now and then
+/// to see whether it is well again.
+///
+/// There is one circuit for each [`Route`](crate::Route), kept by [`CircuitBreakers`]. What opens
+/// and closes it is told by its [`CircuitPolicy`](crate::CircuitPolicy), and what counts as a
+/// failure by the [`Reactions`](crate::Reactions) table:
+///
+/// | what came of a call | counts as |
+/// |---|---|
+/// | an answer; of a stream, its whole end | success |
+/// | overload, capacity, 5xx, connection, a stream that breaks or stalls | failure |
+/// | no answer in time, or the call's own deadline cuts it | failure; if slow calls count, slow |
+/// | throttles for a used-up quota | nothing; of a probe, a failure |
+/// | auth, validation, and what our own layers refuse | nothing |
+/// | the caller drops it before its deadline | nothing; after longer than a call may take, slow |
+///
+/// An outcome counts only in the generation of the circuit that admitted the call. So a slow answer
+/// from before an outage closes nothing, and a late failure does not open what has just recovered.
+///
+/// Put it inside of [`RetryLayer`](crate::RetryLayer), so that every attempt counts, and outside of
+/// [`TokenBudgetLayer`](crate::TokenBudgetLayer), so that what is refused draws on no quota. A
+/// layer that picks routes asks the [`CircuitBreakers`] beforehand: they are a
+/// [`RouteGate`](crate::RouteGate).
+///
+/// # Shared state
+///
+/// All circuits belong to the [`CircuitBreakers`]; layers with clones of it share them.
+///
+/// # Readiness
+///
+/// Always ready, so that a call to a sick route is refused even when the inner service is busy with
+/// calls that hang. A call that is let through waits in its future until the inner service is ready,
+/// and asks its circuit then. The instance that was made ready is the one that is called.
+///
+/// # Cancellation
+///
+/// Dropping the future, or the stream that it returned, gives the place of a probe back, and says
+/// nothing of the route unless the call's deadline has passed or slow calls count. It is counted in
+/// [`CircuitSnapshot::abandoned`](crate::CircuitSnapshot::abandoned).
+///
+/// # Errors
+///
+/// [`Cause::CircuitOpen`](crate::Cause::CircuitOpen), with a [`CircuitOpen`](crate::CircuitOpen) as
+/// its `source` and [`retry_after`](Error::retry_after) set, if the call is refused; otherwise those
+/// of the inner service.
+///
+/// # Panics
+///
+/// Never by itself; a listener's panic passes through.
+///
+/// # Example
+///
+/// ```
+/// use tower::{ServiceBuilder, ServiceExt, service_fn};
+/// use tower_bedrock::{
+///     CallContext, Cause, CircuitBreakerLayer, CircuitBreakers, CircuitOpen, Error, Operation,
+///     Request, Response, Route,
+/// };
+///
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let overloaded = service_fn(|_: Request<()>| async {
+///     Err::<Response<()>, _>(Error::new(Cause::ModelOverloaded))
+/// });
+/// let service = ServiceBuilder::new()
+///     .layer(CircuitBreakerLayer::new(CircuitBreakers::new()))
+///     .service(overloaded);
+///
+/// let route = Route::to("us.amazon.nova-lite-v1:0".parse()?);
+/// let request = Request::new((), CallContext::new(Operation::Converse, route.clone()));
+/// for _ in 0..10 {
+///     let error = service.clone().oneshot(request.clone()).await.unwrap_err();
+///     assert_eq!(error.cause(), Cause::ModelOverloaded);
+/// }
+/// let error = service.oneshot(request).await.unwrap_err();
+/// assert_eq!(error.cause(), Cause::CircuitOpen);
+/// assert_eq!(CircuitOpen::of(&error).unwrap().route(), &route);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct CircuitBreakerLayer {
+    breakers: CircuitBreakers,
+}
+
+/// The service that [`CircuitBreakerLayer`] makes.
+pub struct CircuitBreaker<S> {
+    inner: S,
+    /// Whether the inner service has said that it is ready, and was not called since.
+    is_ready: bool,
+    breakers: CircuitBreakers,
+}
+
+impl CircuitBreakerLayer {
+    /// Lets calls through as `breakers` say.
+    #[must_use]
+    pub const fn new(breakers: CircuitBreakers) -> Self {
+        Self { breakers }
+    }
+}
+
+impl<S> Layer<S> for CircuitBreakerLayer {
+    type Service = CircuitBreaker<S>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        CircuitBreaker::new(inner, self.breakers.clone())
+    }
+}
+
+impl<S> CircuitBreaker<S> {
+    /// Lets calls to `inner` through as `breakers` say.
+    pub const fn new(inner: S, breakers: CircuitBreakers) -> Self {
+        Self {
+            inner,
+            is_ready: false,
+            breakers,
+        }
+    }
+
+    inner_service_accessors!();
+
+    /// The circuits of the routes.
+    pub const fn breakers(&self) -> &CircuitBreakers {
+        &self.breakers
+    }
+}
+
+impl<S, R> Service<R> for CircuitBreaker<S>
+where
+    R: BedrockRequest,
+    S: Service<R> + Clone,
+    S::Response: BedrockResponse,
+    S::Error: Into<Error>,
+{
+    type Response = S::Response;
+    type Error = Error;
+    type Future = ResponseFuture<S, R>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.is_ready = match self.inner.poll_ready(cx) {
+            Poll::Ready(Ok(())) => true,
+            Poll::Ready(Err(error)) => return Poll::Ready(Err(error.into())),
+            Poll::Pending => false,
+        };
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: R) -> Self::Future {
+        if self.is_ready {
+            return match self.breakers.admit(request.context()) {
+                Ok(permit) => {
+                    self.is_ready = false;
+                    ResponseFuture::called(self.inner.call(request), permit)
+                }
+                Err(error) => ResponseFuture::refused(error),
+            };
+        }
+        if let Err(error) = self.breakers.refuse_early(request.context()) {
+            return ResponseFuture::refused(error);
+        }
+        // What has begun to become ready goes on in the future.
+        let next = self.inner.clone();
+        let service = mem::replace(&mut self.inner, next);
+        ResponseFuture::readying(service, request, self.breakers.clone())
+    }
+}
+
+/// A clone of a service that is ready need not be.
+impl<S: Clone> Clone for CircuitBreaker<S> {
+    fn clone(&self) -> Self {
+        Self::new(self.inner.clone(), self.breakers.clone())
+    }
+}
+
+impl<S: fmt::Debug> fmt::Debug for CircuitBreaker<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CircuitBreaker")
+            .field("inner", &self.inner)
+            .field("breakers", &self.breakers)
+            .finish_non_exhaustive()
+    }
+}

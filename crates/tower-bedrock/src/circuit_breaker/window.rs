@@ -1,0 +1,88 @@
+//! What came of the calls of the last while, in exact counts.
+
+/// How finely the window slides: an outcome counts for the whole window, less at most one part of
+/// so many.
+const BUCKETS: usize = 60;
+
+/// Counts over a sliding window of time. Costs the same however many outcomes are in it.
+///
+/// The window is cut into buckets at fixed times. It counts the bucket that time is in and those
+/// before it, as many as there are: nothing that is older than the window, and everything that is
+/// younger than it by one bucket.
+#[derive(Clone, Debug)]
+pub(super) struct Window {
+    /// How long a bucket lasts, in nanoseconds.
+    width: u64,
+    /// The number of the bucket that time is in, and when it ends.
+    current: u64,
+    current_ends: u64,
+    buckets: [Counts; BUCKETS],
+    total: Counts,
+}
+
+/// Outcomes that count.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Counts {
+    pub(super) calls: u32,
+    pub(super) failures: u32,
+    pub(super) slow: u32,
+}
+
+impl Window {
+    /// A window of `length` nanoseconds, in which nothing is counted yet.
+    pub(super) fn new(length: u64) -> Self {
+        let width = length.div_ceil(BUCKETS as u64).max(1);
+        Self {
+            width,
+            current: 0,
+            current_ends: width,
+            buckets: [Counts::default(); BUCKETS],
+            total: Counts::default(),
+        }
+    }
+
+    /// Time goes on to `now`. It never goes back.
+    pub(super) fn advance(&mut self, now: u64) {
+        if now < self.current_ends {
+            return;
+        }
+        let number = now / self.width;
+        let passed = number - self.current;
+        if passed >= BUCKETS as u64 {
+            self.clear();
+        } else {
+            for number in self.current + 1..=number {
+                let old = std::mem::take(&mut self.buckets[slot(number)]);
+                self.total.calls -= old.calls;
+                self.total.failures -= old.failures;
+                self.total.slow -= old.slow;
+            }
+        }
+        self.current = number;
+        self.current_ends = (number + 1).saturating_mul(self.width);
+    }
+
+    /// Counts an outcome that came in now.
+    pub(super) fn record(&mut self, is_failure: bool, is_slow: bool) {
+        for counts in [&mut self.buckets[slot(self.current)], &mut self.total] {
+            counts.calls += 1;
+            counts.failures += u32::from(is_failure);
+            counts.slow += u32::from(is_slow);
+        }
+    }
+
+    /// What counts now.
+    pub(super) const fn total(&self) -> Counts {
+        self.total
+    }
+
+    /// Forgets all outcomes.
+    pub(super) fn clear(&mut self) {
+        self.buckets = [Counts::default(); BUCKETS];
+        self.total = Counts::default();
+    }
+}
+
+const fn slot(number: u64) -> usize {
+    (number % BUCKETS as u64) as usize
+}
