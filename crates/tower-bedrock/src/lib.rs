@@ -72,6 +72,7 @@
 #[macro_use]
 mod macros;
 
+pub mod batch;
 mod call;
 mod cause;
 pub mod circuit_breaker;
@@ -88,6 +89,7 @@ mod size;
 pub mod token_budget;
 
 pub use self::{
+    batch::{Batch, BatchInput, BatchItem, BatchProgress, BatchRemains, BatchResults},
     call::{
         BedrockRequest, CallContext, FallbackOverride, Operation, OperationInput, Priority,
         Request, RetryOverride, Tokens,
