@@ -1,4 +1,4 @@
-use std::panic::AssertUnwindSafe;
+use std::{future::Future, panic::AssertUnwindSafe};
 
 use futures_util::FutureExt;
 
@@ -9,6 +9,11 @@ async fn panics_at_five(request: Request<u64>) -> Result<u64, Error> {
     tokio::time::sleep(millis(1)).await;
     assert_ne!(number, 5, "the fifth panics");
     Ok(number)
+}
+
+/// A batch that wedges fails the test instead of hanging it.
+async fn within_a_minute<T>(next: impl Future<Output = T>) -> T {
+    tokio::time::timeout(millis(60_000), next).await.unwrap()
 }
 
 /// A panic of the service reaches whoever polls. Polled on, the batch yields all others, in order
@@ -23,8 +28,11 @@ async fn a_panic_reaches_the_caller_and_loses_nothing_else() {
         let mut batch = batch.run(requests(100));
         let mut keys = Vec::new();
         let mut panics = 0;
-        loop {
-            match AssertUnwindSafe(batch.next()).catch_unwind().await {
+        while panics < 2 {
+            match AssertUnwindSafe(within_a_minute(batch.next()))
+                .catch_unwind()
+                .await
+            {
                 Ok(Some(item)) => keys.push(item.key),
                 Ok(None) => break,
                 Err(_) => panics += 1,
@@ -46,7 +54,12 @@ async fn a_service_that_always_panics_wedges_nothing() {
     let service = service_fn(|_: Request<u64>| async { panic!("always") as Result<(), Error> });
     let mut batch = Batch::new(service).in_order().run(requests(200));
     let mut panics = 0;
-    while AssertUnwindSafe(batch.next()).catch_unwind().await.is_err() {
+    while AssertUnwindSafe(within_a_minute(batch.next()))
+        .catch_unwind()
+        .await
+        .is_err()
+    {
+        assert!(panics < 200);
         panics += 1;
     }
     assert_eq!(panics, 200);
