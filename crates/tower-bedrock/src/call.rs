@@ -4,7 +4,7 @@ use std::{fmt, num::NonZeroU32, sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
-use crate::{model_id::Residency, route::Route, size::InputSize};
+use crate::{model_id::Residency, route::Route, send_signal::SendSignal, size::InputSize};
 
 /// An operation of the Bedrock runtime.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -115,6 +115,9 @@ pub struct CallContext {
     /// How long one layer may have the call stand in line, beside what the layer itself allows. Set
     /// by a fallback that would rather take another route.
     pub max_wait: Option<Duration>,
+    /// Whom to tell when the attempt has to stand in line below, and when it is really sent. A layer
+    /// that makes more than one attempt takes it off all but the first.
+    pub send_signal: Option<SendSignal>,
 }
 
 /// A request that the layers can work on: it can be sent again, and it tells about its call.
@@ -211,6 +214,7 @@ impl CallContext {
             fallback: FallbackOverride::default(),
             has_next_route: false,
             max_wait: None,
+            send_signal: None,
         }
     }
 }

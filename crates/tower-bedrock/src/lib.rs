@@ -85,6 +85,7 @@ mod route;
 mod route_gate;
 #[cfg(feature = "aws")]
 pub mod sdk;
+mod send_signal;
 mod size;
 pub mod token_budget;
 
@@ -107,6 +108,7 @@ pub use self::{
     retry::{Backoff, GaveUp, Jitter, Retry, RetryBudget, RetryEvent, RetryLayer},
     route::{QuotaKey, Region, Route, ServiceTier},
     route_gate::{Passage, RouteGate},
+    send_signal::{Readmission, SendListener, SendSignal},
     size::InputSize,
     token_budget::{
         BudgetExhausted, DailyReset, Estimate, ExhaustedReason, FailureCharge, FailureCharges,

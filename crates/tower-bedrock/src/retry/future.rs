@@ -149,6 +149,8 @@ where
                     }
                     let call = this.request.context_mut();
                     call.attempt = call.attempt.saturating_add(1);
+                    // Whoever listens above this layer heard of the first attempt.
+                    call.send_signal = None;
                     let attempt = this.service.call(this.request.clone());
                     this.state.set(State::Called { attempt });
                     continue;

@@ -20,13 +20,14 @@ use super::{
     hold::Hold,
     layer::Config,
     settlement::Settlement,
-    terms::Need,
+    terms::{Draw, Need},
     turnstile::Turnstile,
 };
 use crate::{
     call::{BedrockRequest, CallContext, Operation},
     error::Error,
     reply::BedrockResponse,
+    send_signal::LateSend,
     size::InputSize,
 };
 
@@ -39,6 +40,7 @@ pin_project! {
         service: S,
         request: Option<R>,
         config: Arc<Config<E>>,
+        late: LateSend,
         #[pin]
         state: State<S::Future>,
     }
@@ -52,7 +54,7 @@ pin_project! {
         /// Its input is being counted, as it does not fit with room to spare.
         Counting { count: TokenCount },
         /// In line.
-        Waiting { turnstile: Turnstile, since: Instant },
+        Waiting { turnstile: Turnstile, draw: Draw, since: Instant },
         /// Admitted, or in no need of it; the inner service is not ready.
         Readying { hold: Option<Hold> },
         /// The inner service has the call.
@@ -64,11 +66,12 @@ impl<S, R, E> ResponseFuture<S, R, E>
 where
     S: Service<R>,
 {
-    pub(super) const fn new(service: S, request: R, config: Arc<Config<E>>) -> Self {
+    pub(super) fn new(service: S, request: R, config: Arc<Config<E>>) -> Self {
         Self {
             service,
             request: Some(request),
             config,
+            late: LateSend::default(),
             state: State::Asking,
         }
     }
@@ -96,10 +99,12 @@ where
                         Asked::Passes => State::Readying { hold: None },
                         Asked::Admitted(hold) => State::Readying { hold: Some(hold) },
                         Asked::Counts(count) => State::Counting { count },
-                        Asked::Stands(need) => match this.config.stand_in_line(request, need) {
-                            Ok(state) => state,
-                            Err(error) => return Poll::Ready(Err(error)),
-                        },
+                        Asked::Stands(need) => {
+                            match this.config.stand_in_line(request, need, this.late) {
+                                Ok(state) => state,
+                                Err(error) => return Poll::Ready(Err(error)),
+                            }
+                        }
                     };
                     this.state.set(next);
                 }
@@ -112,20 +117,25 @@ where
                         this.config.learn_count(request.context(), tokens);
                     }
                     let need = this.config.need(request, counted);
-                    match this.config.stand_in_line(request, need) {
+                    match this.config.stand_in_line(request, need, this.late) {
                         Ok(state) => this.state.set(state),
                         Err(error) => return Poll::Ready(Err(error)),
                     }
                 }
-                StateProj::Waiting { turnstile, since } => {
+                StateProj::Waiting {
+                    turnstile,
+                    draw,
+                    since,
+                } => {
                     let passed = ready!(turnstile.poll_pass(cx));
                     let waited = Instant::now().saturating_duration_since(*since);
                     let call = this.request.as_ref().map(BedrockRequest::context);
                     match (passed, call) {
-                        (Ok(hold), Some(call)) => {
+                        (Ok(sent), Some(call)) => {
+                            let gate = turnstile.gate();
+                            let hold = Some(gate.hold(call, *draw, this.config.line, sent));
                             let event = TokenBudgetEvent::Waited { call, waited };
                             this.config.rules.tell(&event);
-                            let hold = Some(hold);
                             this.state.set(State::Readying { hold });
                         }
                         (Err(refusal), Some(call)) => {
@@ -135,8 +145,21 @@ where
                     }
                 }
                 StateProj::Readying { hold } => {
-                    match this.service.poll_ready(cx) {
+                    let Some(mut request) = this.request.take() else {
+                        return Poll::Pending;
+                    };
+                    let call = request.context();
+                    let ready = match this.service.poll_ready(cx) {
+                        Poll::Ready(Ok(())) => this.late.poll_sends(call, cx),
+                        Poll::Ready(Err(error)) => Poll::Ready(Err(error.into())),
                         Poll::Pending => {
+                            this.late.waits(call);
+                            Poll::Pending
+                        }
+                    };
+                    match ready {
+                        Poll::Pending => {
+                            *this.request = Some(request);
                             if let Some(hold) = hold {
                                 hold.recall(Instant::now());
                             }
@@ -147,17 +170,18 @@ where
                             if let Some(hold) = hold.take() {
                                 hold.give_back(Instant::now());
                             }
-                            return Poll::Ready(Err(error.into()));
+                            return Poll::Ready(Err(error));
                         }
                         Poll::Ready(Ok(())) => {}
                     }
-                    if hold.as_mut().is_some_and(|hold| !hold.send()) {
-                        this.state.set(State::Asking);
-                        continue;
+                    if let Some(hold) = hold {
+                        if !hold.send() {
+                            *this.request = Some(request);
+                            this.state.set(State::Asking);
+                            continue;
+                        }
+                        request.context_mut().send_signal = hold.signal();
                     }
-                    let Some(request) = this.request.take() else {
-                        return Poll::Pending;
-                    };
                     let hold = hold.take();
                     let response = this.service.call(request);
                     this.state.set(State::Called { response, hold });
@@ -214,7 +238,9 @@ impl<E> Config<E> {
             self.bound_output(&gate, request);
         }
         let need = self.need(request, None);
-        if let Some(hold) = gate.admit_with_room(Instant::now(), need) {
+        let call = request.context();
+        let admitted = gate.admit_with_room(Instant::now(), call, need, self.line);
+        if let Some(hold) = admitted {
             return Asked::Admitted(hold);
         }
         match self.estimator.count(request) {
@@ -253,16 +279,21 @@ impl<E> Config<E> {
         &self,
         request: &R,
         need: Need,
+        late: &mut LateSend,
     ) -> Result<State<F>, Error> {
         let call = request.context();
         let now = Instant::now();
         let gate = self.rules.quotas.gate(&call.route);
         match gate.admit(now, call, need, self.line) {
             Admission::Admitted(hold) => Ok(State::Readying { hold: Some(hold) }),
-            Admission::Waits(turnstile) => Ok(State::Waiting {
-                turnstile,
-                since: now,
-            }),
+            Admission::Waits(turnstile, draw) => {
+                late.waits(call);
+                Ok(State::Waiting {
+                    turnstile,
+                    draw,
+                    since: now,
+                })
+            }
             Admission::Refused(refusal) => Err(self.refuse(call, refusal)),
         }
     }

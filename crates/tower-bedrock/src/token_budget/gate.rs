@@ -17,13 +17,14 @@ use super::{
     error::{BudgetExhausted, ExhaustedReason},
     estimate::Estimate,
     hold::Hold,
-    ledger::Ledger,
+    ledger::{Ledger, Sent},
+    open_calls::{OpenCall, OpenCalls, Stage},
     queue::{Place, WaitQueue, Waiter},
     quota::Quota,
     terms::{Draw, Need, Terms},
     turnstile::Turnstile,
 };
-use crate::{call::CallContext, cause::Limit, route::QuotaKey};
+use crate::{call::CallContext, cause::Limit, route::QuotaKey, send_signal::SendSignal};
 
 /// The longest wait of a call that has no deadline at a layer that sets none.
 const NEVER: Duration = Duration::from_secs(365 * 24 * 3600);
@@ -46,6 +47,7 @@ pub(super) struct Gate {
 #[derive(Debug)]
 pub(super) struct State {
     pub(super) ledger: Ledger,
+    pub(super) open: OpenCalls,
     pub(super) queue: WaitQueue,
     pub(super) terms: Terms,
     pub(super) calibration: Calibration,
@@ -83,7 +85,7 @@ pub(super) struct Line {
 #[derive(Debug)]
 pub(super) enum Admission {
     Admitted(Hold),
-    Waits(Turnstile),
+    Waits(Turnstile, Draw),
     Refused(BudgetExhausted),
 }
 
@@ -101,6 +103,7 @@ impl Gate {
             has_unbounded: AtomicBool::new(false),
             state: Mutex::new(State {
                 ledger,
+                open: OpenCalls::default(),
                 queue: WaitQueue::default(),
                 terms,
                 calibration,
@@ -167,7 +170,13 @@ impl Gate {
 
     /// Admits a call that needs `need` if it fits with room to spare, for an input of half as much
     /// again, and nobody waits.
-    pub(super) fn admit_with_room(self: &Arc<Self>, now: Instant, need: Need) -> Option<Hold> {
+    pub(super) fn admit_with_room(
+        self: &Arc<Self>,
+        now: Instant,
+        call: &CallContext,
+        need: Need,
+        line: Line,
+    ) -> Option<Hold> {
         let mut state = self.lock();
         state.ledger.advance(self.time(now));
         let draw = state.draw(need);
@@ -178,10 +187,9 @@ impl Gate {
         if !state.queue.is_empty() || !state.ledger.fits(draw.tokens.saturating_add(spare)) {
             return None;
         }
-        state.ledger.reserve(draw.tokens);
-        let sent = state.ledger.send(draw.tokens);
+        let key = state.draw_now(draw.tokens, line, call.send_signal.as_ref());
         drop(state);
-        Some(Hold::sent(Arc::clone(self), draw, sent))
+        Some(Hold::new(Arc::clone(self), draw, key))
     }
 
     /// Admits a call that needs `need`, or puts it in line, or refuses it.
@@ -196,22 +204,25 @@ impl Gate {
         state.ledger.advance(self.time(now));
         let draw = state.draw(need);
         if state.queue.is_empty() && state.ledger.fits(draw.tokens) {
-            state.ledger.reserve(draw.tokens);
-            let sent = state.ledger.send(draw.tokens);
+            let key = state.draw_now(draw.tokens, line, call.send_signal.as_ref());
             drop(state);
-            return Admission::Admitted(Hold::sent(Arc::clone(self), draw, sent));
+            return Admission::Admitted(Hold::new(Arc::clone(self), draw, key));
         }
         drop(state);
-        self.stand_in_line(now, call, draw, line)
+        match self.stand_in_line(now, call, draw.tokens, line) {
+            Ok(turnstile) => Admission::Waits(turnstile, draw),
+            Err(refusal) => Admission::Refused(refusal),
+        }
     }
 
-    fn stand_in_line(
+    /// Has a call that draws `tokens` wait for its turn.
+    pub(super) fn stand_in_line(
         self: &Arc<Self>,
         now: Instant,
         call: &CallContext,
-        draw: Draw,
+        tokens: u64,
         line: Line,
-    ) -> Admission {
+    ) -> Result<Turnstile, BudgetExhausted> {
         let max_wait = call.max_wait.unwrap_or(Duration::MAX).min(line.max_wait);
         let deadline = now.checked_add(max_wait);
         let deadline = match (call.deadline, deadline) {
@@ -221,14 +232,27 @@ impl Gate {
             (None, None) => now + NEVER,
         };
         let deadline = self.time(deadline);
-        let place = self.at(now, |state| state.join(call, draw.tokens, deadline, line));
-        match place {
-            Ok(place) => {
-                let gate = Arc::clone(self);
-                Admission::Waits(Turnstile::new(gate, place, call, draw, deadline))
-            }
-            Err(refusal) => Admission::Refused(refusal),
-        }
+        let place = self.at(now, |state| state.join(call, tokens, deadline, line))?;
+        let gate = Arc::clone(self);
+        Ok(Turnstile::new(gate, place, call, tokens, deadline))
+    }
+
+    /// What a call holds that its turnstile let go.
+    pub(super) fn hold(
+        self: &Arc<Self>,
+        call: &CallContext,
+        draw: Draw,
+        line: Line,
+        sent: Sent,
+    ) -> Hold {
+        let open = OpenCall {
+            tokens: draw.tokens,
+            stage: Stage::Sent(sent),
+            line,
+            above: call.send_signal.clone(),
+        };
+        let key = self.lock().open.open(open);
+        Hold::new(Arc::clone(self), draw, key)
     }
 }
 
@@ -241,6 +265,18 @@ impl State {
             input,
             tokens: self.terms.hold(input, need.max_output),
         }
+    }
+
+    /// Has a call that fits draw, and go at once. Returns the key it is open by.
+    fn draw_now(&mut self, tokens: u64, line: Line, above: Option<&SendSignal>) -> u64 {
+        self.ledger.reserve(tokens);
+        let stage = Stage::Sent(self.ledger.send(tokens));
+        self.open.open(OpenCall {
+            tokens,
+            stage,
+            line,
+            above: above.cloned(),
+        })
     }
 
     fn join(

@@ -8,9 +8,10 @@ use super::{
     estimate::Estimate,
     gate::{Gate, State},
     ledger::Sent,
+    open_calls::Stage,
     terms::Draw,
 };
-use crate::{cause::Limit, reply::Usage};
+use crate::{cause::Limit, reply::Usage, send_signal::SendSignal};
 
 /// What an admitted call has drawn of its quotas.
 ///
@@ -19,22 +20,19 @@ use crate::{cause::Limit, reply::Usage};
 pub(super) struct Hold {
     gate: Arc<Gate>,
     draw: Draw,
-    stage: Stage,
-}
-
-#[derive(Clone, Copy, Debug)]
-enum Stage {
-    Reserved,
-    Sent(Sent),
-    Over,
+    /// The open call at the gate; `None` when it is settled.
+    key: Option<u64>,
+    is_recalled: bool,
 }
 
 impl Hold {
-    pub(super) const fn sent(gate: Arc<Gate>, draw: Draw, sent: Sent) -> Self {
+    /// What the call of `key`, open at `gate`, has drawn.
+    pub(super) const fn new(gate: Arc<Gate>, draw: Draw, key: u64) -> Self {
         Self {
             gate,
             draw,
-            stage: Stage::Sent(sent),
+            key: Some(key),
+            is_recalled: false,
         }
     }
 
@@ -42,32 +40,37 @@ impl Hold {
         Arc::clone(&self.gate)
     }
 
+    /// Tells the gate when the call is really sent, if it waits below.
+    pub(super) fn signal(&self) -> Option<SendSignal> {
+        let key = self.key?;
+        Some(SendSignal::new(&self.gate, key))
+    }
+
     /// The call does not go at once after all: what it draws counts, and does not age, until it
     /// does.
     pub(super) fn recall(&mut self, now: Instant) {
-        if let Stage::Sent(sent) = self.stage {
-            let tokens = self.draw.tokens;
-            self.stage = Stage::Reserved;
-            self.gate.at(now, |state| state.ledger.recall(sent, tokens));
+        if let Some(key) = self.key
+            && !std::mem::replace(&mut self.is_recalled, true)
+        {
+            self.gate.at(now, |state| state.recall(key));
         }
     }
 
     /// The call goes now. `false` if something has come between: then it has drawn nothing, and has
     /// to be admitted anew.
     pub(super) fn send(&mut self) -> bool {
-        let Stage::Reserved = self.stage else {
-            return matches!(self.stage, Stage::Sent(_));
+        let Some(key) = self.key else {
+            return false;
         };
-        let tokens = self.draw.tokens;
-        self.stage = self.gate.at(Instant::now(), |state| {
-            if state.ledger.can_send(tokens) {
-                Stage::Sent(state.ledger.send(tokens))
-            } else {
-                state.ledger.unreserve(tokens);
-                Stage::Over
-            }
-        });
-        matches!(self.stage, Stage::Sent(_))
+        if !std::mem::take(&mut self.is_recalled) {
+            return true;
+        }
+        let now = Instant::now();
+        let is_sent = self.gate.at(now, |state| state.send(key));
+        if !is_sent {
+            self.finish(now, |_, _, _| {});
+        }
+        is_sent
     }
 
     /// The call used `usage`.
@@ -115,18 +118,25 @@ impl Hold {
     }
 
     fn finish(&mut self, now: Instant, settle: impl FnOnce(&mut State, u64, Sent)) {
-        let tokens = self.draw.tokens;
-        match std::mem::replace(&mut self.stage, Stage::Over) {
-            Stage::Reserved => self.gate.at(now, |state| state.ledger.unreserve(tokens)),
-            Stage::Sent(sent) => self.gate.at(now, |state| settle(state, tokens, sent)),
-            Stage::Over => {}
-        }
+        let Some(key) = self.key.take() else {
+            return;
+        };
+        // Dropped when the lock is released, with whom it would have told.
+        let _closed = self.gate.at(now, |state| {
+            let call = state.open.close(key)?;
+            match call.stage {
+                Stage::Reserved => state.ledger.unreserve(call.tokens),
+                Stage::Sent(sent) => settle(state, call.tokens, sent),
+                Stage::Out => {}
+            }
+            Some(call)
+        });
     }
 }
 
 impl Drop for Hold {
     fn drop(&mut self) {
-        if !matches!(self.stage, Stage::Over) {
+        if self.key.is_some() {
             self.finish(Instant::now(), |state, tokens, sent| {
                 state.ledger.lapse(sent, tokens);
             });
@@ -139,7 +149,6 @@ impl fmt::Debug for Hold {
         f.debug_struct("Hold")
             .field("key", self.gate.key())
             .field("tokens", &self.draw.tokens)
-            .field("stage", &self.stage)
             .finish_non_exhaustive()
     }
 }

@@ -12,9 +12,8 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use super::{
     error::BudgetExhausted,
     gate::{Gate, State, Verdict},
-    hold::Hold,
+    ledger::Sent,
     queue::{Place, Waiter},
-    terms::Draw,
 };
 use crate::call::CallContext;
 
@@ -26,14 +25,14 @@ pub(super) struct Turnstile {
     gate: Arc<Gate>,
     place: Place,
     tenant: Option<Arc<str>>,
-    draw: Draw,
+    tokens: u64,
     deadline: u64,
     timer: Option<Pin<Box<Sleep>>>,
     has_passed: bool,
 }
 
 enum Look {
-    Passed(Result<Hold, BudgetExhausted>),
+    Passed(Result<Sent, BudgetExhausted>),
     /// Somebody else keeps the timer.
     Wait,
     /// Keeps the timer, set to this if there is anything to wait for but others.
@@ -45,25 +44,29 @@ impl Turnstile {
         gate: Arc<Gate>,
         place: Place,
         call: &CallContext,
-        draw: Draw,
+        tokens: u64,
         deadline: u64,
     ) -> Self {
         Self {
             gate,
             place,
             tenant: call.tenant.clone(),
-            draw,
+            tokens,
             deadline,
             timer: None,
             has_passed: false,
         }
     }
 
+    pub(super) const fn gate(&self) -> &Arc<Gate> {
+        &self.gate
+    }
+
     /// Waits for the call's turn, at which it counts as sent.
     pub(super) fn poll_pass(
         &mut self,
         cx: &mut Context<'_>,
-    ) -> Poll<Result<Hold, BudgetExhausted>> {
+    ) -> Poll<Result<Sent, BudgetExhausted>> {
         loop {
             let alarm = match self.look(Instant::now(), cx.waker()) {
                 Look::Passed(result) => return Poll::Ready(result),
@@ -89,7 +92,7 @@ impl Turnstile {
 
     fn look(&mut self, now: Instant, waker: &Waker) -> Look {
         let gate = Arc::clone(&self.gate);
-        let tokens = self.draw.tokens;
+        let tokens = self.tokens;
         gate.at(now, |state| {
             match state.verdicts.remove(&self.place.number) {
                 Some(Verdict::Refused(refusal)) => {
@@ -98,9 +101,7 @@ impl Turnstile {
                 }
                 Some(Verdict::Granted) if state.ledger.can_send(tokens) => {
                     self.has_passed = true;
-                    let sent = state.ledger.send(tokens);
-                    let hold = Hold::sent(Arc::clone(&self.gate), self.draw, sent);
-                    Look::Passed(Ok(hold))
+                    Look::Passed(Ok(state.ledger.send(tokens)))
                 }
                 Some(Verdict::Granted) => {
                     // Something has come between grant and send: back into the old place.
@@ -138,7 +139,7 @@ impl Turnstile {
 impl Drop for Turnstile {
     fn drop(&mut self) {
         if !self.has_passed {
-            let (place, tokens) = (self.place, self.draw.tokens);
+            let (place, tokens) = (self.place, self.tokens);
             self.gate
                 .at(Instant::now(), |state| state.withdraw(place, tokens));
         }

@@ -4,6 +4,7 @@ mod cancel;
 mod events;
 mod failures;
 mod goodput;
+mod late;
 mod learning;
 mod limits;
 mod queue;
