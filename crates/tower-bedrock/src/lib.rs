@@ -78,6 +78,7 @@ mod cause;
 pub mod circuit_breaker;
 pub mod classify;
 mod error;
+pub mod fallback;
 mod model_id;
 mod reply;
 pub mod retry;
@@ -103,6 +104,10 @@ pub use self::{
     },
     classify::{Classifier, Classify, ClassifyLayer},
     error::{BoxError, Error, ErrorDetails, RawError},
+    fallback::{
+        Fallback, FallbackEvent, FallbackExhausted, FallbackLayer, InvalidLadder, Ladder,
+        NoRouteAllowed, Rung, SkipReason, SkippedRoute,
+    },
     model_id::{InvalidModelId, ModelId, ModelIdKind, ProfilePrefix, QuotaPath, Residency},
     reply::{BedrockResponse, Finish, Response, Served, Usage, Watcher},
     retry::{Backoff, GaveUp, Jitter, Retry, RetryBudget, RetryEvent, RetryLayer},

@@ -9,6 +9,7 @@ use crate::{
     call::{CallContext, Operation},
     cause::Cause,
     classify::Classifier,
+    fallback::FallbackExhausted,
     route::Route,
 };
 
@@ -38,6 +39,7 @@ struct Inner {
     cause: Cause,
     details: ErrorDetails,
     place: Option<Place>,
+    other_routes: Option<Box<FallbackExhausted>>,
 }
 
 struct Place {
@@ -60,6 +62,7 @@ impl Error {
             cause,
             details,
             place: None,
+            other_routes: None,
         }))
     }
 
@@ -121,6 +124,17 @@ impl Error {
     #[must_use]
     pub fn attempts(&self) -> Option<u32> {
         self.0.place.as_ref().map(|place| place.attempts)
+    }
+
+    pub(crate) fn other_routes(&self) -> Option<&FallbackExhausted> {
+        self.0.other_routes.as_deref()
+    }
+
+    /// The same error with what became of the call's other routes. It stays what it is: its cause,
+    /// its details and what lies under it.
+    pub(crate) fn with_other_routes(mut self, routes: FallbackExhausted) -> Self {
+        self.0.other_routes = Some(Box::new(routes));
+        self
     }
 
     /// The same error with the service's code.
@@ -195,14 +209,19 @@ impl fmt::Display for Error {
             cause,
             details,
             place,
+            other_routes,
         } = &*self.0;
         if let Some(place) = place {
             write!(f, "{} to {} failed: ", place.operation, place.route)?;
         }
         write!(f, "{cause}{details}")?;
         match place {
-            Some(place) if place.attempts > 1 => write!(f, " [attempt {}]", place.attempts),
-            _ => Ok(()),
+            Some(place) if place.attempts > 1 => write!(f, " [attempt {}]", place.attempts)?,
+            _ => {}
+        }
+        match other_routes {
+            Some(other_routes) => write!(f, "{other_routes}"),
+            None => Ok(()),
         }
     }
 }
@@ -215,13 +234,19 @@ impl fmt::Debug for Error {
             .field("route", &self.route())
             .field("attempts", &self.attempts())
             .field("details", &self.0.details)
+            .field("other_routes", &self.0.other_routes)
             .finish()
     }
 }
 
 impl StdError for Error {
+    /// What lies under it, or else the error of the route that a fallback tried before.
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        self.0.details.source.as_deref().map(|source| source as _)
+        if let Some(source) = self.0.details.source.as_deref() {
+            return Some(source);
+        }
+        let before = self.0.other_routes.as_ref()?.errors().last()?;
+        Some(before)
     }
 }
 

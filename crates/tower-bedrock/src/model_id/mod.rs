@@ -1,5 +1,6 @@
 //! Model ids in all the forms that Bedrock accepts.
 
+pub(crate) mod area;
 mod arn;
 mod facts;
 mod path;

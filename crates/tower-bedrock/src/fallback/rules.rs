@@ -1,0 +1,284 @@
+//! Which routes a call may take at all: no clock, no gate.
+
+use std::sync::Arc;
+
+use super::{error::SkipReason, ladder::Rung, ladder::Step};
+use crate::{
+    call::{CallContext, Operation},
+    model_id::{ModelId, Residency, area, area::Area},
+    route::{Region, Route, ServiceTier},
+};
+
+/// What is set once for all calls.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Rules {
+    pub(super) home: Option<Region>,
+    pub(super) residency: Option<Residency>,
+    pub(super) allows_unknown_areas: bool,
+    /// Context windows in tokens, by base model or by whole id.
+    pub(super) windows: Vec<(Arc<str>, u32)>,
+}
+
+/// The routes of a call: its own, and those of its ladder as they are for this call.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Routes<'a> {
+    rules: &'a Rules,
+    steps: &'a [Step],
+    call: &'a CallContext,
+    allowed: Area<'a>,
+}
+
+impl Rules {
+    /// How widely a call's data may be processed, where that is said.
+    fn limit(&self, call: &CallContext) -> Option<Residency> {
+        match (self.residency, call.fallback.residency) {
+            (Some(layer), Some(call)) => Some(layer.min(call)),
+            (layer, call) => layer.or(call),
+        }
+    }
+
+    /// The limit that the call's own route breaks.
+    pub(super) fn broken_limit(&self, call: &CallContext) -> Option<Residency> {
+        let limit = self.limit(call)?;
+        let Some(model) = &call.route.model else {
+            return None;
+        };
+        let keeps = match model.residency() {
+            Some(width) => width <= limit,
+            None => limit == Residency::Global || self.allows_unknown_areas,
+        };
+        (!keeps).then_some(limit)
+    }
+
+    /// Where a call's data may be processed.
+    fn allowed<'a>(&'a self, call: &'a CallContext) -> Area<'a> {
+        let region = self.region(&call.route);
+        let width = match (self.residency, call.fallback.residency) {
+            (Some(layer), None) => layer,
+            (Some(layer), Some(call)) => layer.min(call),
+            (None, None) => area::narrowest_width(region),
+            (None, Some(call)) => area::narrowest_width(region).min(call),
+        };
+        let around = Area::around(region, width);
+        // Where the call goes by itself, its data may be; a limit that it breaks was told before.
+        match Area::of(call.route.model.as_ref(), region) {
+            Some(own) => around.and(own),
+            None => around,
+        }
+    }
+
+    /// The name of the region that a route is called in, as far as it is known.
+    fn region<'a>(&'a self, route: &'a Route) -> Option<&'a str> {
+        route
+            .region
+            .as_ref()
+            .or(self.home.as_ref())
+            .map(Region::as_str)
+    }
+
+    /// The context window of a model, if it is known.
+    pub(super) fn window(&self, model: Option<&ModelId>) -> Option<u32> {
+        let model = model?;
+        let name = model.base_model().unwrap_or(model.as_str());
+        let known = self.windows.iter().find(|(known, _)| **known == *name);
+        known.map(|&(_, window)| window)
+    }
+}
+
+impl<'a> Routes<'a> {
+    pub(super) fn of(rules: &'a Rules, steps: &'a [Step], call: &'a CallContext) -> Self {
+        Self {
+            rules,
+            steps,
+            call,
+            allowed: rules.allowed(call),
+        }
+    }
+
+    /// How many there are, with the call's own.
+    pub(super) const fn len(&self) -> usize {
+        self.steps.len() + 1
+    }
+
+    pub(super) const fn call(&self) -> &'a CallContext {
+        self.call
+    }
+
+    pub(super) fn step(&self, index: usize) -> Option<&'a Step> {
+        self.steps.get(index.checked_sub(1)?)
+    }
+
+    fn rung(&self, index: usize) -> Option<&'a Rung> {
+        self.step(index).map(|step| &step.rung)
+    }
+
+    /// The model of a route, in the form that the call or the rung names it in.
+    pub(super) fn model(&self, index: usize) -> Option<&'a ModelId> {
+        let rung = self.rung(index).and_then(|rung| rung.model.as_ref());
+        rung.or(self.call.route.model.as_ref())
+    }
+
+    /// The context window of a route's model, if it is known.
+    pub(super) fn window(&self, index: usize) -> Option<u32> {
+        self.rules.window(self.model(index))
+    }
+
+    fn region(&self, index: usize) -> Option<&'a str> {
+        let rung = self.rung(index).and_then(|rung| rung.region.as_ref());
+        match rung {
+            Some(region) => Some(region.as_str()),
+            None => self.rules.region(&self.call.route),
+        }
+    }
+
+    fn tier(&self, index: usize) -> ServiceTier {
+        let rung = self.rung(index).and_then(|rung| rung.tier);
+        rung.unwrap_or(self.call.route.tier)
+    }
+
+    /// The route as a call can be sent there.
+    pub(super) fn route(&self, index: usize) -> Route {
+        let own = &self.call.route;
+        let Some(rung) = self.rung(index) else {
+            return own.clone();
+        };
+        let mut route = Route {
+            model: self.model(index).cloned(),
+            region: rung.region.as_ref().or(own.region.as_ref()).cloned(),
+            tier: self.tier(index),
+        };
+        // An ARN holds in its own region only; elsewhere the id in it does.
+        if let Some(model) = &route.model
+            && !self.holds_in(model, index)
+        {
+            route.model = model.with_prefix(model.prefix()).or(route.model);
+        }
+        route
+    }
+
+    /// Whether a route is the same as one before it.
+    pub(super) fn is_repeated(&self, index: usize) -> bool {
+        (0..index).any(|first| self.are_same(first, index))
+    }
+
+    fn are_same(&self, one: usize, other: usize) -> bool {
+        self.tier(one) == self.tier(other)
+            && self.region(one) == self.region(other)
+            && is_same_model(self.model(one), self.model(other))
+    }
+
+    /// Why the call may not take a route, whatever the state of things; its own it always may.
+    pub(super) fn excludes(&self, index: usize) -> Option<SkipReason> {
+        if index == 0 {
+            None
+        } else if !self.is_allowed(index) {
+            Some(SkipReason::Residency)
+        } else if !self.is_portable(index) {
+            Some(SkipReason::NotPortable)
+        } else {
+            None
+        }
+    }
+
+    fn is_allowed(&self, index: usize) -> bool {
+        let region = self.region(index);
+        let model = self.model(index);
+        match Area::of(model, region) {
+            Some(area) if self.allowed.contains(area) => true,
+            Some(area) => {
+                let is_unknown = !area.is_known() || self.region(0).is_none();
+                self.rules.allows_unknown_areas && is_unknown && self.is_of_the_calls_world(region)
+            }
+            // The same thing on another tier is processed where it would be anyway.
+            None if region == self.region(0) && is_same_model(model, self.model(0)) => true,
+            None => {
+                let source = Area::region(region);
+                let is_inside = self.allowed.contains(source)
+                    || (!source.is_known() && self.is_of_the_calls_world(region));
+                self.rules.allows_unknown_areas && is_inside
+            }
+        }
+    }
+
+    fn is_of_the_calls_world(&self, region: Option<&str>) -> bool {
+        match self.region(0) {
+            Some(own) => area::are_of_one_world(Some(own), region),
+            None => true,
+        }
+    }
+
+    /// Whether the call as it is can be made on a route.
+    fn is_portable(&self, index: usize) -> bool {
+        // What has no model names something else, a guardrail, that belongs to its region.
+        let (Some(own), Some(model)) = (self.model(0), self.model(index)) else {
+            return false;
+        };
+        if !self.holds_in(model, index) && model.base_model().is_none() {
+            return false;
+        }
+        let (Some(own), Some(base)) = (own.base_model(), model.base_model()) else {
+            return true;
+        };
+        match self.call.operation {
+            // The body is in the form of the model's family.
+            Operation::InvokeModel | Operation::InvokeModelWithResponseStream => {
+                family(own) == family(base)
+            }
+            // Each model counts its own way.
+            Operation::CountTokens => own == base,
+            _ => true,
+        }
+    }
+
+    /// Whether an id can be called in a route's region: ARNs belong to one.
+    fn holds_in(&self, model: &ModelId, index: usize) -> bool {
+        let region = self.region(index);
+        model
+            .region()
+            .is_none_or(|named| region.is_none_or(|region| region == named))
+    }
+}
+
+/// Whether two ids name the same thing, one of them maybe by its ARN.
+fn is_same_model(one: Option<&ModelId>, other: Option<&ModelId>) -> bool {
+    match (one, other) {
+        (Some(one), Some(other)) => {
+            one == other
+                || (one.base_model().is_some()
+                    && one.base_model() == other.base_model()
+                    && one.prefix() == other.prefix())
+        }
+        (None, None) => true,
+        _ => false,
+    }
+}
+
+/// The vendor and the name of a base model, without version: `anthropic.claude`, `amazon.nova`.
+fn family(base: &str) -> &str {
+    let vendor = base.find('.').map_or(0, |dot| dot + 1);
+    let name = base[vendor..].find(|c: char| !c.is_ascii_alphabetic());
+    name.map_or(base, |end| &base[..vendor + end])
+}
+
+/// Whether an answer is another than the one asked for: of another model, or of a lower tier.
+pub(super) fn is_degraded(asked: &Route, served: &Route) -> bool {
+    let is_same_base = match (&asked.model, &served.model) {
+        (Some(asked), Some(served)) => {
+            asked == served
+                || (asked.base_model().is_some() && asked.base_model() == served.base_model())
+        }
+        (None, _) => true,
+        (Some(_), None) => false,
+    };
+    !is_same_base || rank(served.tier) < rank(asked.tier)
+}
+
+/// Tiers from worst to best under load (BEDROCK.md §3.5).
+const fn rank(tier: ServiceTier) -> u8 {
+    match tier {
+        ServiceTier::Flex => 0,
+        ServiceTier::Default => 1,
+        ServiceTier::Priority => 2,
+        ServiceTier::Reserved => 3,
+    }
+}
