@@ -2,7 +2,10 @@
 
 use std::{future::Future, pin::Pin};
 
-use crate::{call::BedrockRequest, size::InputSize};
+use crate::{
+    call::{BedrockRequest, Tokens},
+    size::InputSize,
+};
 
 /// A count of tokens that is under way; `None` if it could not be had.
 pub type TokenCount = Pin<Box<dyn Future<Output = Option<u64>> + Send>>;
@@ -65,10 +68,16 @@ pub struct SizeEstimator;
 
 impl<R: BedrockRequest> TokenEstimator<R> for SizeEstimator {
     fn estimate(&self, request: &R) -> Estimate {
-        let tokens = &request.context().tokens;
+        Estimate::of(&request.context().tokens)
+    }
+}
+
+impl Estimate {
+    /// What is known of an input that somebody has counted, or else its size.
+    pub(super) fn of(tokens: &Tokens) -> Self {
         match tokens.input {
-            Some(input) => Estimate::Tokens(input.into()),
-            None => Estimate::Size(tokens.size),
+            Some(input) => Self::Tokens(input.into()),
+            None => Self::Size(tokens.size),
         }
     }
 }

@@ -164,6 +164,13 @@ impl Gate {
         state.quota.is_some() || !state.queue.is_empty() || !state.ledger.is_idle()
     }
 
+    /// Looks at the state at `now`, and changes nothing but the time.
+    pub(super) fn look<T>(&self, now: Instant, look: impl FnOnce(&mut State) -> T) -> T {
+        let mut state = self.lock();
+        state.ledger.advance(self.time(now));
+        look(&mut state)
+    }
+
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -258,7 +265,7 @@ impl Gate {
 
 impl State {
     /// What a call draws that needs `need`.
-    fn draw(&self, need: Need) -> Draw {
+    pub(super) fn draw(&self, need: Need) -> Draw {
         let input = self.calibration.tokens(need.input);
         Draw {
             estimate: need.input,

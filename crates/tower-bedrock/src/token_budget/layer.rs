@@ -25,7 +25,7 @@ type Listener = dyn Fn(&TokenBudgetEvent<'_>) + Send + Sync;
 /// be served in a minute by most quotas.
 const MAX_WAITING: usize = 100_000;
 /// A quota comes back within a minute; what waits for many of them is better refused.
-const MAX_WAIT: Duration = Duration::from_secs(300);
+pub(super) const MAX_WAIT: Duration = Duration::from_secs(300);
 
 /// Keeps calls under the account's quotas, so that the service does not have to refuse them.
 ///

@@ -28,6 +28,7 @@ mod open_calls;
 mod queue;
 mod quota;
 mod quotas;
+mod route_gate;
 mod settlement;
 mod snapshot;
 mod terms;

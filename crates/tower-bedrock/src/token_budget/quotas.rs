@@ -3,7 +3,10 @@
 use std::{
     collections::HashMap,
     fmt,
-    sync::{Arc, PoisonError, RwLock},
+    sync::{
+        Arc, PoisonError, RwLock,
+        atomic::{AtomicU64, Ordering},
+    },
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
@@ -30,6 +33,8 @@ use crate::{
 const MAX_ROUTES: usize = 1024;
 /// Routes that are found by comparing.
 const FIRST_ROUTES: usize = 8;
+/// Routes without a gate that are remembered, to be found by comparing: those of a few ladders.
+const MAX_ABSENT: usize = 64;
 /// Gates without a quota that are remembered; beyond it, those that hold nothing are forgotten.
 const MAX_UNCONFIGURED: usize = 1024;
 /// What a day's window counts longer than a day: the service may count by the minute.
@@ -81,10 +86,15 @@ struct Routes {
     /// The first ones: for as few, comparing is quicker than hashing.
     first: Vec<(Route, Arc<Gate>)>,
     others: HashMap<Route, Arc<Gate>>,
+    /// Routes that had no gate when somebody asked for it, when there were so many gates.
+    absent: Vec<Route>,
+    absent_at: u64,
 }
 
 struct Shared {
     gates: RwLock<Gates>,
+    /// How many gates were ever made.
+    made: AtomicU64,
     /// When time starts in the ledgers, and how long after UTC midnight that was.
     start: Instant,
     time_of_day: Duration,
@@ -117,6 +127,7 @@ impl Quotas {
                     by_key: HashMap::new(),
                     sweep_at: MAX_UNCONFIGURED,
                 }),
+                made: AtomicU64::new(0),
                 start,
                 time_of_day: Duration::from_nanos(u64::try_from(time_of_day).unwrap_or(0)),
             }),
@@ -221,6 +232,29 @@ impl Quotas {
         gate
     }
 
+    /// The gate that calls to `route` go through, if there is one.
+    pub(super) fn known_gate(&self, route: &Route) -> Option<Arc<Gate>> {
+        let made = self.shared.made.load(Ordering::Acquire);
+        let routes = self.routes.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(gate) = routes.get(route) {
+            return Some(Arc::clone(gate));
+        }
+        if routes.is_absent(route, made) {
+            return None;
+        }
+        drop(routes);
+        let gates = self.shared.gates.read();
+        let gates = gates.unwrap_or_else(PoisonError::into_inner);
+        let gate = gates.by_key.get(&self.key(route)).cloned();
+        drop(gates);
+        let mut routes = self.routes.write().unwrap_or_else(PoisonError::into_inner);
+        match &gate {
+            Some(gate) => routes.insert(route.clone(), Arc::clone(gate)),
+            None => routes.insert_absent(route.clone(), made),
+        }
+        gate
+    }
+
     fn resolve(&self, route: &Route) -> Arc<Gate> {
         let key = self.key(route);
         let gates = self.shared.gates.write();
@@ -238,6 +272,7 @@ impl Quotas {
             let terms = Terms::new(route, &quota);
             let calibration = Calibration::new(route.model.as_ref());
             let start = self.shared.start;
+            self.shared.made.fetch_add(1, Ordering::Release);
             Arc::new(Gate::new(key.clone(), start, ledger, terms, calibration))
         };
         Arc::clone(
@@ -271,6 +306,18 @@ impl Routes {
         } else {
             self.others.insert(route, gate);
         }
+    }
+
+    fn is_absent(&self, route: &Route, made: u64) -> bool {
+        self.absent_at == made && self.absent.contains(route)
+    }
+
+    fn insert_absent(&mut self, route: Route, made: u64) {
+        if self.absent_at != made || self.absent.len() >= MAX_ABSENT {
+            self.absent.clear();
+            self.absent_at = made;
+        }
+        self.absent.push(route);
     }
 }
 
