@@ -5,4 +5,5 @@ mod causes;
 mod operations;
 mod retries;
 mod socket;
+mod streams;
 mod wire;

@@ -5,7 +5,9 @@ use aws_sdk_bedrockruntime::{
     config::{BehaviorVersion, Builder, Region},
     operation::{
         apply_guardrail::ApplyGuardrailInput, converse::ConverseInput,
-        count_tokens::CountTokensInput, invoke_model::InvokeModelInput,
+        converse_stream::ConverseStreamInput, count_tokens::CountTokensInput,
+        invoke_model::InvokeModelInput,
+        invoke_model_with_response_stream::InvokeModelWithResponseStreamInput,
     },
     primitives::Blob,
     types::{
@@ -85,6 +87,42 @@ pub fn converse(model: &str) -> ConverseInput {
         .expect("no field is required")
 }
 
+/// A ConverseStream call of `model`.
+///
+/// # Panics
+///
+/// Never: all required fields are there.
+#[must_use]
+pub fn converse_stream(model: &str) -> ConverseStreamInput {
+    ConverseStreamInput::builder()
+        .model_id(model)
+        .messages(message(PROMPT))
+        .inference_config(InferenceConfiguration::builder().max_tokens(100).build())
+        .build()
+        .expect("no field is required")
+}
+
+/// An InvokeModelWithResponseStream call of [`MODEL`].
+///
+/// # Panics
+///
+/// Never: all required fields are there.
+#[must_use]
+pub fn invoke_stream() -> InvokeModelWithResponseStreamInput {
+    InvokeModelWithResponseStreamInput::builder()
+        .model_id(MODEL)
+        .body(Blob::new(invoke_body()))
+        .content_type("application/json")
+        .build()
+        .expect("no field is required")
+}
+
+fn invoke_body() -> String {
+    format!(
+        r#"{{"messages":[{{"role":"user","content":[{{"text":"{PROMPT}"}}]}}],"inferenceConfig":{{"maxTokens":100}}}}"#
+    )
+}
+
 /// An InvokeModel call of [`MODEL`].
 ///
 /// # Panics
@@ -92,12 +130,9 @@ pub fn converse(model: &str) -> ConverseInput {
 /// Never: all required fields are there.
 #[must_use]
 pub fn invoke() -> InvokeModelInput {
-    let body = format!(
-        r#"{{"messages":[{{"role":"user","content":[{{"text":"{PROMPT}"}}]}}],"inferenceConfig":{{"maxTokens":100}}}}"#
-    );
     InvokeModelInput::builder()
         .model_id(MODEL)
-        .body(Blob::new(body))
+        .body(Blob::new(invoke_body()))
         .content_type("application/json")
         .build()
         .expect("no field is required")

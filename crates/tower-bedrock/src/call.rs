@@ -4,7 +4,10 @@ use std::{fmt, num::NonZeroU32, sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
-use crate::{model_id::Residency, route::Route, send_signal::SendSignal, size::InputSize};
+use crate::{
+    classify::Classifier, model_id::Residency, route::Route, send_signal::SendSignal,
+    size::InputSize,
+};
 
 /// An operation of the Bedrock runtime.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -118,6 +121,9 @@ pub struct CallContext {
     /// Whom to tell when the attempt has to stand in line below, and when it is really sent. A layer
     /// that makes more than one attempt takes it off all but the first.
     pub send_signal: Option<SendSignal>,
+    /// How to find the cause of what goes wrong after the answer has begun, for replies that are
+    /// streams. Set by [`ClassifyLayer`](crate::ClassifyLayer); the innermost one counts.
+    pub classifier: Option<Classifier>,
 }
 
 /// A request that the layers can work on: it can be sent again, and it tells about its call.
@@ -215,6 +221,7 @@ impl CallContext {
             has_next_route: false,
             max_wait: None,
             send_signal: None,
+            classifier: None,
         }
     }
 }

@@ -88,6 +88,7 @@ mod route_gate;
 pub mod sdk;
 mod send_signal;
 mod size;
+pub mod stream;
 pub mod token_budget;
 
 pub use self::{
@@ -109,12 +110,16 @@ pub use self::{
         NoRouteAllowed, Rung, SkipReason, SkippedRoute,
     },
     model_id::{InvalidModelId, ModelId, ModelIdKind, ProfilePrefix, QuotaPath, Residency},
-    reply::{BedrockResponse, Finish, Response, Served, Usage, Watcher},
+    reply::{BedrockResponse, Finish, Response, Served, Usage, UsageEstimate, Watcher},
     retry::{Backoff, GaveUp, Jitter, Retry, RetryBudget, RetryEvent, RetryLayer},
     route::{QuotaKey, Region, Route, ServiceTier},
     route_gate::{Passage, RouteGate},
     send_signal::{Readmission, SendListener, SendSignal},
     size::InputSize,
+    stream::{
+        EventFacts, HoldBack, ResponseStream, StreamEvent, StreamLimit, StreamLimits,
+        StreamStalled, TokenCounts,
+    },
     token_budget::{
         BudgetExhausted, DailyReset, Estimate, ExhaustedReason, FailureCharge, FailureCharges,
         InvalidQuota, Quota, QuotaPace, QuotaShare, QuotaSnapshot, QuotaWindow, Quotas,

@@ -26,6 +26,24 @@ pub struct Usage {
     pub cache_write: u64,
 }
 
+/// What a reply used as far as it can be told when the service does not report it: because a stream
+/// was dropped, failed, or ended without its last word.
+///
+/// It is called what it is: nobody should learn from it how the service counts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct UsageEstimate {
+    /// Input tokens, where the service told them when the stream began, as Claude's own streams do.
+    pub input: Option<u64>,
+    /// Input tokens that were read from a prompt cache, as far as they were told.
+    pub cache_read: u64,
+    /// Input tokens that were written to a prompt cache, as far as they were told.
+    pub cache_write: u64,
+    /// Output tokens: what the text that came amounts to, or what the service has told so far if
+    /// that is more. What a model thinks without saying it is not in it.
+    pub output: u64,
+}
+
 /// By whom and how a call was served.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -65,6 +83,12 @@ pub trait Watcher: Send + 'static {
         let _ = usage;
     }
 
+    /// The service will not report what the reply used; this is what can be told of it. At most once,
+    /// before the finish, and only in the place of [`usage`](Self::usage).
+    fn estimate(&mut self, estimate: &UsageEstimate) {
+        let _ = estimate;
+    }
+
     /// The reply is over. Called once, last.
     fn finish(&mut self, finish: Finish<'_>);
 }
@@ -101,6 +125,22 @@ impl Usage {
             .saturating_add(self.output)
             .saturating_add(self.cache_read)
             .saturating_add(self.cache_write)
+    }
+}
+
+// === impl UsageEstimate ===
+
+impl UsageEstimate {
+    /// The estimate as usage; `input` is what the caller thinks that the input was, for where the
+    /// service did not tell it.
+    #[must_use]
+    pub fn with_input(&self, input: u64) -> Usage {
+        Usage {
+            input: self.input.unwrap_or(input),
+            output: self.output,
+            cache_read: self.cache_read,
+            cache_write: self.cache_write,
+        }
     }
 }
 

@@ -60,9 +60,9 @@ causes! {
     ModelTimeout => "model_timeout",
     /// The model behind the service failed; [`Error::original_status`](crate::Error::original_status) tells with what.
     ModelFailed => "model_failed",
-    /// The service reported an error inside a stream.
+    /// The service reported an error inside a stream, or sent what cannot be read.
     StreamFailed => "stream_failed",
-    /// A stream ended without its last event.
+    /// A stream ended without its last event: the connection was closed, reset or cut.
     StreamTruncated => "stream_truncated",
     /// A stream fell silent for longer than its limit.
     StreamStalled => "stream_stalled",

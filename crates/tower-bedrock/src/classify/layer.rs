@@ -12,7 +12,8 @@ use crate::{
 
 /// Turns the inner service's errors into [`Error`]s with a [`Cause`].
 ///
-/// Acts on failures only; an answer passes untouched. The inner service's error may be a
+/// Acts on failures only; an answer passes untouched. A stream that fails after it has begun asks
+/// the same rules ([`CallContext::classifier`](crate::CallContext::classifier)). The inner service's error may be a
 /// [`RawError`], what the AWS SDK returns (with the feature `aws`), or a
 /// [`BoxError`](crate::BoxError).
 ///
@@ -133,8 +134,11 @@ where
             .map_err(|error| self.classifier.classify(error.into()))
     }
 
-    fn call(&mut self, request: R) -> Self::Future {
-        let call = request.context().clone();
+    fn call(&mut self, mut request: R) -> Self::Future {
+        let call = request.context_mut();
+        // A stream that fails after this future is done asks the same rules.
+        call.classifier = Some(self.classifier.clone());
+        let call = call.clone();
         ResponseFuture::new(self.inner.call(request), call, self.classifier.clone())
     }
 }

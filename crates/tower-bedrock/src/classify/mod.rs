@@ -81,7 +81,10 @@ impl Classifier {
             | RawError::Connect(details)
             | RawError::Timeout(details)
             | RawError::Credentials(details)
-            | RawError::NotSent(details) => details,
+            | RawError::NotSent(details)
+            | RawError::Truncated(details)
+            | RawError::Garbled(details)
+            | RawError::Stalled(details) => details,
             RawError::Classified(error) => return error,
             RawError::Other(source) => Box::new(ErrorDetails {
                 message: Some(source.to_string()),

@@ -45,6 +45,12 @@ pub enum RawError {
     Credentials(Box<ErrorDetails>),
     /// The request could not be built, so nothing was sent.
     NotSent(Box<ErrorDetails>),
+    /// A stream ended before its answer was whole: closed, reset, or cut within a frame.
+    Truncated(Box<ErrorDetails>),
+    /// What came in a stream could not be read.
+    Garbled(Box<ErrorDetails>),
+    /// A stream was waited for longer than its limits allow.
+    Stalled(Box<ErrorDetails>),
     /// An error that has its cause already.
     Classified(Error),
     /// An error of a type that we do not know.
@@ -112,12 +118,14 @@ impl RawError {
             | Self::Connect(details)
             | Self::Timeout(details)
             | Self::Credentials(details)
-            | Self::NotSent(details) => Some(details),
+            | Self::NotSent(details)
+            | Self::Truncated(details)
+            | Self::Garbled(details)
+            | Self::Stalled(details) => Some(details),
             Self::Classified(_) | Self::Other(_) => None,
         }
     }
 
-    #[cfg(feature = "aws")]
     pub(crate) fn details_mut(&mut self) -> Option<&mut ErrorDetails> {
         match self {
             Self::Answered(details)
@@ -125,7 +133,10 @@ impl RawError {
             | Self::Connect(details)
             | Self::Timeout(details)
             | Self::Credentials(details)
-            | Self::NotSent(details) => Some(details),
+            | Self::NotSent(details)
+            | Self::Truncated(details)
+            | Self::Garbled(details)
+            | Self::Stalled(details) => Some(details),
             Self::Classified(_) | Self::Other(_) => None,
         }
     }
@@ -138,6 +149,9 @@ impl RawError {
             Self::Timeout(_) => "Timeout",
             Self::Credentials(_) => "Credentials",
             Self::NotSent(_) => "NotSent",
+            Self::Truncated(_) => "Truncated",
+            Self::Garbled(_) => "Garbled",
+            Self::Stalled(_) => "Stalled",
             Self::Classified(_) => "Classified",
             Self::Other(_) => "Other",
         }
@@ -156,7 +170,10 @@ impl fmt::Debug for RawError {
             | Self::Connect(details)
             | Self::Timeout(details)
             | Self::Credentials(details)
-            | Self::NotSent(details) => debug.field(details),
+            | Self::NotSent(details)
+            | Self::Truncated(details)
+            | Self::Garbled(details)
+            | Self::Stalled(details) => debug.field(details),
         };
         debug.finish()
     }
@@ -171,6 +188,9 @@ impl fmt::Display for RawError {
             Self::Timeout(details) => ("no answer in time", details),
             Self::Credentials(details) => ("no credentials", details),
             Self::NotSent(details) => ("the request could not be built", details),
+            Self::Truncated(details) => ("the stream was cut", details),
+            Self::Garbled(details) => ("the stream could not be read", details),
+            Self::Stalled(details) => ("the stream stalled", details),
             Self::Classified(error) => return error.fmt(f),
             Self::Other(error) => return error.fmt(f),
         };

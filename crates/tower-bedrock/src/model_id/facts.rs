@@ -45,6 +45,15 @@ impl ModelId {
             _ => UNKNOWN_MAX_OUTPUT,
         }
     }
+
+    /// About how many bytes of text in UTF-8 make a token (BEDROCK.md §3.7, SHAPER): 3 for Nova, 4
+    /// for all others.
+    pub(crate) fn bytes_per_token(&self) -> u64 {
+        match self.base_model() {
+            Some(base) if base.starts_with("amazon.nova") => 3,
+            _ => 4,
+        }
+    }
 }
 
 /// Generation and minor version of a `claude-FAMILY-G[-M]` name: `None` if it is not a Claude,

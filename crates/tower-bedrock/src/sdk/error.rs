@@ -179,7 +179,7 @@ fn lacks_credentials(source: &(dyn StdError + 'static)) -> bool {
 }
 
 /// The status of the model behind the service, which only the modelled exceptions carry.
-fn original_status(error: &(dyn StdError + 'static)) -> Option<u16> {
+pub(super) fn original_status(error: &(dyn StdError + 'static)) -> Option<u16> {
     let status = causes(error).find_map(|error| {
         let model_error = error.downcast_ref::<ModelErrorException>();
         let in_stream = error.downcast_ref::<ModelStreamErrorException>();

@@ -18,7 +18,7 @@ use aws_smithy_runtime_api::{
 };
 
 use super::operation::SdkOperation;
-use crate::{call::Request, reply::Usage};
+use crate::{call::Request, stream::TokenCounts};
 
 /// Hands the input to the SDK: the one place where it is cloned.
 ///
@@ -55,7 +55,7 @@ pub(super) struct Sight(Arc<Seen>);
 #[derive(Debug, Default)]
 struct Seen {
     is_sent: AtomicBool,
-    usage: OnceLock<Usage>,
+    counts: OnceLock<TokenCounts>,
 }
 
 impl Sight {
@@ -63,8 +63,8 @@ impl Sight {
         self.0.is_sent.load(Ordering::Relaxed)
     }
 
-    pub(super) fn usage(&self) -> Option<Usage> {
-        self.0.usage.get().copied()
+    pub(super) fn counts(&self) -> Option<TokenCounts> {
+        self.0.counts.get().copied()
     }
 }
 
@@ -94,13 +94,14 @@ impl Intercept for Sight {
         let input = count("x-amzn-bedrock-input-token-count");
         let output = count("x-amzn-bedrock-output-token-count");
         if input.is_some() || output.is_some() {
-            let usage = Usage {
-                input: input.unwrap_or(0),
-                output: output.unwrap_or(0),
-                cache_read: count("x-amzn-bedrock-cache-read-input-token-count").unwrap_or(0),
-                cache_write: count("x-amzn-bedrock-cache-write-input-token-count").unwrap_or(0),
+            let counts = TokenCounts {
+                input,
+                output,
+                cache_read: count("x-amzn-bedrock-cache-read-input-token-count"),
+                cache_write: count("x-amzn-bedrock-cache-write-input-token-count"),
+                total: None,
             };
-            let _already_set = self.0.usage.set(usage);
+            let _already_set = self.0.counts.set(counts);
         }
         Ok(())
     }

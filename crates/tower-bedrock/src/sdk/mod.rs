@@ -7,6 +7,7 @@ mod intercept;
 mod operation;
 mod service;
 mod size;
+mod stream;
 #[cfg(test)]
 mod tests;
 

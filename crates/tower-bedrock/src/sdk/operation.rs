@@ -6,8 +6,10 @@ use aws_sdk_bedrockruntime::{
         RequestId,
         apply_guardrail::{ApplyGuardrailInput, ApplyGuardrailOutput},
         converse::{ConverseInput, ConverseOutput},
+        converse_stream::ConverseStreamInput,
         count_tokens::{CountTokensInput, CountTokensOutput},
         invoke_model::{InvokeModelInput, InvokeModelOutput},
+        invoke_model_with_response_stream::InvokeModelWithResponseStreamInput,
     },
     types::{self, ServiceTierType},
 };
@@ -16,19 +18,23 @@ use super::{
     error::before_sending,
     intercept::{SendInput, Sight},
     size,
+    stream::{Opened, StreamOptions, counts_of},
 };
+use tokio::time::Instant;
+
 use crate::{
     call::{BedrockRequest, CallContext, Operation, OperationInput, Request},
     error::{ErrorDetails, RawError},
     model_id::ModelId,
-    reply::{BedrockResponse, Response, Served, Usage},
+    reply::{BedrockResponse, Response, Served},
     route::{Route, ServiceTier},
+    stream::{ResponseStream, TokenCounts},
 };
 
 /// An operation that [`Bedrock`](crate::Bedrock) can send, by its input type.
 ///
-/// Implemented for the SDK's own input types: Converse, InvokeModel, CountTokens and ApplyGuardrail.
-/// It cannot be implemented elsewhere.
+/// Implemented for the SDK's own input types: Converse and InvokeModel, whole and as streams,
+/// CountTokens and ApplyGuardrail. It cannot be implemented elsewhere.
 pub trait SdkOperation: OperationInput + Addressed {
     /// What the operation answers.
     type Response: BedrockResponse + Send + 'static;
@@ -37,6 +43,7 @@ pub trait SdkOperation: OperationInput + Addressed {
     fn send(
         client: Client,
         request: Request<Self>,
+        streams: StreamOptions,
     ) -> impl Future<Output = Result<Self::Response, RawError>> + Send + 'static;
 }
 
@@ -72,7 +79,7 @@ pub trait Addressed: fmt::Debug + Clone + Send + Sync + Sized + 'static {
 
 /// What an output tells beside its content.
 trait Metered {
-    fn usage(&self) -> Option<Usage>;
+    fn counts(&self) -> Option<TokenCounts>;
     fn tier(&self) -> Option<ServiceTier>;
 }
 
@@ -84,6 +91,7 @@ macro_rules! operations {
             async fn send(
                 client: Client,
                 request: Request<Self>,
+                _: StreamOptions,
             ) -> Result<Self::Response, RawError> {
                 check(&request)?;
                 let call = request.context().clone();
@@ -111,6 +119,53 @@ operations! {
     ApplyGuardrail: apply_guardrail, ApplyGuardrailInput => ApplyGuardrailOutput;
 }
 
+macro_rules! streams {
+    ($($operation:ident: $method:ident, $input:ty => $event:ty, |$output:ident| $opened:expr;)*) => {
+        $(impl SdkOperation for $input {
+            type Response = ResponseStream<$event>;
+
+            async fn send(
+                client: Client,
+                request: Request<Self>,
+                streams: StreamOptions,
+            ) -> Result<Self::Response, RawError> {
+                check(&request)?;
+                let mut call = request.context().clone();
+                let sight = Sight::default();
+                let sent = Instant::now();
+                let head = client
+                    .$method()
+                    .customize()
+                    .interceptor(SendInput(request))
+                    .interceptor(sight.clone())
+                    .send();
+                let $output = match streams.head(sent, head).await {
+                    Ok(Ok(output)) => output,
+                    Ok(Err(error)) => return Err(failed(error.into(), call, &sight)),
+                    Err(stalled) => return Err(failed(stalled.into(), call, &sight)),
+                };
+                let opened = $opened;
+                call.route.tier = opened.tier.unwrap_or(call.route.tier);
+                streams.answered(sent, opened, call).await
+            }
+        })*
+    };
+}
+
+streams! {
+    ConverseStream: converse_stream, ConverseStreamInput => types::ConverseStreamOutput, |output| Opened {
+        request_id: output.request_id().map(str::to_owned),
+        tier: None,
+        receiver: output.stream,
+    };
+    InvokeModelWithResponseStream: invoke_model_with_response_stream,
+        InvokeModelWithResponseStreamInput => types::ResponseStream, |output| Opened {
+        request_id: output.request_id().map(str::to_owned),
+        tier: output.service_tier().map(|tier| tier_of(Some(tier))),
+        receiver: output.body,
+    };
+}
+
 fn whole<Out: Metered + RequestId>(output: Out, call: CallContext, sight: &Sight) -> Response<Out> {
     let mut served = Served {
         attempts: call.attempt,
@@ -119,7 +174,8 @@ fn whole<Out: Metered + RequestId>(output: Out, call: CallContext, sight: &Sight
         ..Served::default()
     };
     served.route.tier = output.tier().unwrap_or(served.route.tier);
-    let usage = output.usage().or_else(|| sight.usage());
+    let counts = output.counts().or_else(|| sight.counts());
+    let usage = counts.and_then(|counts| counts.usage(served.route.model.as_ref()));
     Response::new(output, served, usage)
 }
 
@@ -172,84 +228,106 @@ fn context(operation: Operation, model: Option<&str>) -> CallContext {
 
 // === the operations ===
 
-fn max_tokens(input: &ConverseInput) -> Option<u32> {
-    u32::try_from(input.inference_config()?.max_tokens()?).ok()
+/// A conversation, whole and as a stream: the inputs have the same fields, and no common trait.
+macro_rules! conversations {
+    ($($operation:ident: $input:ty;)*) => {
+        $(impl OperationInput for $input {
+            fn call_context(&self) -> CallContext {
+                let mut call = context(Operation::$operation, self.model_id());
+                call.route.tier = tier_of(self.service_tier().map(types::ServiceTier::r#type));
+                call.tokens.max_output = max_tokens(self.inference_config());
+                call.tokens.size =
+                    size::of_conversation(self.messages(), self.system(), self.tool_config());
+                call
+            }
+        }
+
+        impl Addressed for $input {
+            fn model_id(&self) -> Option<&str> {
+                self.model_id()
+            }
+
+            fn set_route(&mut self, route: &Route) {
+                self.model_id = route.model.as_ref().map(ToString::to_string);
+                if tier_of(self.service_tier().map(types::ServiceTier::r#type)) != route.tier {
+                    let tier = types::ServiceTier::builder().r#type(type_of(route.tier));
+                    self.service_tier = tier.build().ok();
+                }
+            }
+
+            fn set_max_output_tokens(&mut self, tokens: u32) {
+                if max_tokens(self.inference_config()) != Some(tokens) {
+                    let config = self.inference_config.take();
+                    let mut config =
+                        config.unwrap_or_else(|| types::InferenceConfiguration::builder().build());
+                    config.max_tokens = Some(i32::try_from(tokens).unwrap_or(i32::MAX));
+                    self.inference_config = Some(config);
+                }
+            }
+
+            fn to_be_counted(&self) -> Option<types::CountTokensInput> {
+                let request = types::ConverseTokensRequest::builder()
+                    .set_messages(self.messages.clone())
+                    .set_system(self.system.clone())
+                    .set_tool_config(self.tool_config.clone())
+                    .set_additional_model_request_fields(
+                        self.additional_model_request_fields.clone(),
+                    )
+                    .build();
+                Some(types::CountTokensInput::Converse(request))
+            }
+        })*
+    };
 }
 
-impl OperationInput for ConverseInput {
-    fn call_context(&self) -> CallContext {
-        let mut call = context(Operation::Converse, self.model_id());
-        call.route.tier = tier_of(self.service_tier().map(types::ServiceTier::r#type));
-        call.tokens.max_output = max_tokens(self);
-        call.tokens.size =
-            size::of_conversation(self.messages(), self.system(), self.tool_config());
-        call
-    }
+conversations! {
+    Converse: ConverseInput;
+    ConverseStream: ConverseStreamInput;
 }
 
-impl Addressed for ConverseInput {
-    fn model_id(&self) -> Option<&str> {
-        self.model_id()
-    }
-
-    fn set_route(&mut self, route: &Route) {
-        self.model_id = route.model.as_ref().map(ToString::to_string);
-        if tier_of(self.service_tier().map(types::ServiceTier::r#type)) != route.tier {
-            let tier = types::ServiceTier::builder().r#type(type_of(route.tier));
-            self.service_tier = tier.build().ok();
-        }
-    }
-
-    fn set_max_output_tokens(&mut self, tokens: u32) {
-        if max_tokens(self) != Some(tokens) {
-            let config = self.inference_config.take();
-            let mut config =
-                config.unwrap_or_else(|| types::InferenceConfiguration::builder().build());
-            config.max_tokens = Some(i32::try_from(tokens).unwrap_or(i32::MAX));
-            self.inference_config = Some(config);
-        }
-    }
-
-    fn to_be_counted(&self) -> Option<types::CountTokensInput> {
-        let request = types::ConverseTokensRequest::builder()
-            .set_messages(self.messages.clone())
-            .set_system(self.system.clone())
-            .set_tool_config(self.tool_config.clone())
-            .set_additional_model_request_fields(self.additional_model_request_fields.clone())
-            .build();
-        Some(types::CountTokensInput::Converse(request))
-    }
+fn max_tokens(config: Option<&types::InferenceConfiguration>) -> Option<u32> {
+    u32::try_from(config?.max_tokens()?).ok()
 }
 
-impl OperationInput for InvokeModelInput {
-    fn call_context(&self) -> CallContext {
-        let mut call = context(Operation::InvokeModel, self.model_id());
-        call.route.tier = tier_of(self.service_tier());
-        if let Some(body) = self.body() {
-            (call.tokens.size, call.tokens.max_output) = size::of_body(body.as_ref());
+/// A body in the model's own format, answered whole and as a stream.
+macro_rules! invocations {
+    ($($operation:ident: $input:ty;)*) => {
+        $(impl OperationInput for $input {
+            fn call_context(&self) -> CallContext {
+                let mut call = context(Operation::$operation, self.model_id());
+                call.route.tier = tier_of(self.service_tier());
+                if let Some(body) = self.body() {
+                    (call.tokens.size, call.tokens.max_output) = size::of_body(body.as_ref());
+                }
+                call
+            }
         }
-        call
-    }
+
+        impl Addressed for $input {
+            fn model_id(&self) -> Option<&str> {
+                self.model_id()
+            }
+
+            fn set_route(&mut self, route: &Route) {
+                self.model_id = route.model.as_ref().map(ToString::to_string);
+                if tier_of(self.service_tier()) != route.tier {
+                    self.service_tier = Some(type_of(route.tier));
+                }
+            }
+
+            fn to_be_counted(&self) -> Option<types::CountTokensInput> {
+                let request = types::InvokeModelTokensRequest::builder()
+                    .set_body(self.body.clone())
+                    .build();
+                request.ok().map(types::CountTokensInput::InvokeModel)
+            }
+        })*
+    };
 }
 
-impl Addressed for InvokeModelInput {
-    fn model_id(&self) -> Option<&str> {
-        self.model_id()
-    }
-
-    fn set_route(&mut self, route: &Route) {
-        self.model_id = route.model.as_ref().map(ToString::to_string);
-        if tier_of(self.service_tier()) != route.tier {
-            self.service_tier = Some(type_of(route.tier));
-        }
-    }
-
-    fn to_be_counted(&self) -> Option<types::CountTokensInput> {
-        let request = types::InvokeModelTokensRequest::builder()
-            .set_body(self.body.clone())
-            .build();
-        request.ok().map(types::CountTokensInput::InvokeModel)
-    }
+invocations! {
+    InvokeModel: InvokeModelInput;
+    InvokeModelWithResponseStream: InvokeModelWithResponseStreamInput;
 }
 
 impl OperationInput for CountTokensInput {
@@ -283,15 +361,8 @@ impl Addressed for ApplyGuardrailInput {
 }
 
 impl Metered for ConverseOutput {
-    fn usage(&self) -> Option<Usage> {
-        let usage = self.usage()?;
-        let count = |tokens: i32| u64::try_from(tokens).unwrap_or(0);
-        Some(Usage {
-            input: count(usage.input_tokens()),
-            output: count(usage.output_tokens()),
-            cache_read: count(usage.cache_read_input_tokens().unwrap_or(0)),
-            cache_write: count(usage.cache_write_input_tokens().unwrap_or(0)),
-        })
+    fn counts(&self) -> Option<TokenCounts> {
+        self.usage().map(counts_of)
     }
 
     fn tier(&self) -> Option<ServiceTier> {
@@ -301,7 +372,7 @@ impl Metered for ConverseOutput {
 }
 
 impl Metered for InvokeModelOutput {
-    fn usage(&self) -> Option<Usage> {
+    fn counts(&self) -> Option<TokenCounts> {
         None
     }
 
@@ -311,7 +382,7 @@ impl Metered for InvokeModelOutput {
 }
 
 impl Metered for CountTokensOutput {
-    fn usage(&self) -> Option<Usage> {
+    fn counts(&self) -> Option<TokenCounts> {
         None
     }
 
@@ -321,7 +392,7 @@ impl Metered for CountTokensOutput {
 }
 
 impl Metered for ApplyGuardrailOutput {
-    fn usage(&self) -> Option<Usage> {
+    fn counts(&self) -> Option<TokenCounts> {
         None
     }
 
@@ -331,7 +402,7 @@ impl Metered for ApplyGuardrailOutput {
 }
 
 /// A tier that this version does not know counts as the default one and is sent as it stands.
-fn tier_of(tier: Option<&ServiceTierType>) -> ServiceTier {
+pub(super) fn tier_of(tier: Option<&ServiceTierType>) -> ServiceTier {
     match tier {
         Some(ServiceTierType::Priority) => ServiceTier::Priority,
         Some(ServiceTierType::Flex) => ServiceTier::Flex,

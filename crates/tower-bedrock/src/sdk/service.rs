@@ -16,12 +16,14 @@ use tower_service::Service;
 use super::{
     future::ResponseFuture,
     operation::{SdkOperation, not_sent},
+    stream::StreamOptions,
 };
 use crate::{
     call::{BedrockRequest, Request},
     cause::Cause,
     error::{Error, RawError},
     route::Region,
+    stream::{HoldBack, StreamLimits},
 };
 
 /// Sends requests through the AWS SDK: the innermost service of a stack.
@@ -35,6 +37,14 @@ use crate::{
 /// attempt is one request on the wire. Timeouts, credentials, endpoints and the HTTP client are
 /// those of the configuration. The SDK sets no read timeout by default; set one, or give calls a
 /// deadline.
+///
+/// # Streams
+///
+/// The reply to a streaming operation is a [`ResponseStream`](crate::ResponseStream). Its call is
+/// answered when its first content is there ([`with_hold_back`](Self::with_hold_back)); a stream that
+/// falls silent ends by [`StreamLimits`] that are on by default
+/// ([`with_stream_limits`](Self::with_stream_limits)), and one that is not over at the call's deadline
+/// ends then.
 ///
 /// # Shared state
 ///
@@ -53,7 +63,8 @@ use crate::{
 ///
 /// A [`RawError`], for [`ClassifyLayer`](crate::ClassifyLayer) to find the cause of: what the SDK
 /// returned; [`RawError::NotSent`] when the request names no model, a malformed one, or no region is
-/// known; [`Cause::DeadlineExceeded`] when the call's deadline cuts it.
+/// known; [`RawError::Stalled`] when a stream does not begin in time; [`Cause::DeadlineExceeded`]
+/// when the call's deadline cuts it.
 ///
 /// # Example
 ///
@@ -78,7 +89,10 @@ use crate::{
 /// # }
 /// ```
 #[derive(Clone)]
-pub struct Bedrock(Arc<Shared>);
+pub struct Bedrock {
+    shared: Arc<Shared>,
+    streams: StreamOptions,
+}
 
 struct Shared {
     config: Builder,
@@ -116,23 +130,41 @@ impl Bedrock {
         let config = config.retry_config(RetryConfig::disabled());
         let home_client = Client::from_conf(config.clone().build());
         let home = home_client.config().region().map(ToString::to_string);
-        Self(Arc::new(Shared {
-            home: home.map(Region::from),
-            config,
-            home_client,
-            clients: RwLock::default(),
-        }))
+        Self {
+            shared: Arc::new(Shared {
+                home: home.map(Region::from),
+                config,
+                home_client,
+                clients: RwLock::default(),
+            }),
+            streams: StreamOptions::default(),
+        }
+    }
+
+    /// Sets how long streams are waited for. Clones made before keep theirs, and share the clients
+    /// all the same.
+    #[must_use]
+    pub const fn with_stream_limits(mut self, limits: StreamLimits) -> Self {
+        self.streams.limits = limits;
+        self
+    }
+
+    /// Sets how much of a stream is held back before its call counts as answered.
+    #[must_use]
+    pub const fn with_hold_back(mut self, hold_back: HoldBack) -> Self {
+        self.streams.hold_back = hold_back;
+        self
     }
 
     /// Where a call without a region of its own goes.
     #[must_use]
     pub fn home_region(&self) -> Option<&Region> {
-        self.0.home.as_ref()
+        self.shared.home.as_ref()
     }
 
     /// The SDK client of `region`.
     pub(super) fn client(&self, region: Option<&Region>) -> Result<Client, RawError> {
-        let shared = &*self.0;
+        let shared = &*self.shared;
         let region = match (region, &shared.home) {
             (None, None) => return Err(not_sent(NO_REGION)),
             (None, Some(_)) => return Ok(shared.home_client.clone()),
@@ -161,7 +193,7 @@ impl Bedrock {
 
     #[cfg(test)]
     pub(super) fn regions_made(&self) -> usize {
-        self.0
+        self.shared
             .clients
             .read()
             .unwrap_or_else(PoisonError::into_inner)
@@ -188,10 +220,11 @@ impl<Op: SdkOperation> Service<Request<Op>> for Bedrock {
             Err(error) => return ResponseFuture::failed(error),
         };
         if call.route.region.is_none() {
-            call.route.region = self.0.home.clone();
+            call.route.region = self.shared.home.clone();
         }
+        let streams = self.streams;
         let Some(deadline) = call.deadline else {
-            return ResponseFuture::sent(Op::send(client, request));
+            return ResponseFuture::sent(Op::send(client, request, streams));
         };
         let call = call.clone();
         let cut = move || {
@@ -204,7 +237,7 @@ impl<Op: SdkOperation> Service<Request<Op>> for Bedrock {
             return ResponseFuture::failed(cut());
         }
         ResponseFuture::sent(async move {
-            let sent = timeout_at(deadline, Op::send(client, request));
+            let sent = timeout_at(deadline, Op::send(client, request, streams));
             sent.await.unwrap_or_else(|_| Err(cut()))
         })
     }
@@ -213,7 +246,7 @@ impl<Op: SdkOperation> Service<Request<Op>> for Bedrock {
 impl fmt::Debug for Bedrock {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Bedrock")
-            .field("home_region", &self.0.home)
+            .field("home_region", &self.shared.home)
             .finish_non_exhaustive()
     }
 }

@@ -7,9 +7,9 @@ use crate::{model_id::ModelId, size::InputSize};
 const FEATURES: usize = 6;
 type Features = [f64; FEATURES];
 
-/// UTF-8 bytes to a token, and the safety on top (BEDROCK.md §3.7, SHAPER).
-const BYTES_PER_TOKEN: f64 = 4.0;
-const NOVA_BYTES_PER_TOKEN: f64 = 3.0;
+/// UTF-8 bytes to a token of a model that is not known, and the safety on top (BEDROCK.md §3.7,
+/// SHAPER).
+const BYTES_PER_TOKEN: u64 = 4;
 const SAFETY: f64 = 1.1;
 /// An image of the largest size that Claude does not scale down, about 1.15 megapixels.
 const TOKENS_PER_IMAGE: f64 = 1600.0;
@@ -52,13 +52,8 @@ pub(super) struct Calibration {
 
 impl Calibration {
     pub(super) fn new(model: Option<&ModelId>) -> Self {
-        let base = model.and_then(ModelId::base_model).unwrap_or_default();
-        let bytes_per_token = if base.starts_with("amazon.nova") {
-            NOVA_BYTES_PER_TOKEN
-        } else {
-            BYTES_PER_TOKEN
-        };
-        let kilobyte = KILO * SAFETY / bytes_per_token;
+        let bytes_per_token = model.map_or(BYTES_PER_TOKEN, ModelId::bytes_per_token);
+        let kilobyte = KILO * SAFETY / bytes_per_token as f64;
         let weights = [
             kilobyte,
             kilobyte,

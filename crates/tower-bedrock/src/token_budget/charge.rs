@@ -16,13 +16,16 @@ pub enum FailureCharge {
 
 /// What failed calls cost, by cause.
 ///
+/// A stream that failed after it had begun is not asked for here: it is charged its input and the
+/// output that came of it.
+///
 /// | cause | cost |
 /// |---|---|
 /// | refused by the service: throttled, overloaded, not ready, no capacity, invalid, not allowed, not found | nothing |
 /// | refused by one of our own layers | nothing |
 /// | no connection | nothing |
 /// | internal error, failed model, blocked content | the input |
-/// | timeouts, streams that failed, stalled or were cut, unknown causes | the hold |
+/// | timeouts, streams that failed, stalled or were cut before they began, unknown causes | the hold |
 ///
 /// # Example
 ///

@@ -11,7 +11,11 @@ use super::{
     open_calls::Stage,
     terms::Draw,
 };
-use crate::{cause::Limit, reply::Usage, send_signal::SendSignal};
+use crate::{
+    cause::Limit,
+    reply::{Usage, UsageEstimate},
+    send_signal::SendSignal,
+};
 
 /// What an admitted call has drawn of its quotas.
 ///
@@ -83,6 +87,15 @@ impl Hold {
             }
             let used = state.terms.charge(usage);
             state.ledger.settle(sent, tokens, used);
+        });
+    }
+
+    /// The call used about `estimate`, which teaches nothing.
+    pub(super) fn settle_estimate(mut self, now: Instant, estimate: &UsageEstimate) {
+        let usage = estimate.with_input(self.draw.input);
+        self.finish(now, |state, tokens, sent| {
+            let used = state.terms.charge(&usage);
+            state.ledger.settle_estimate(sent, tokens, used);
         });
     }
 

@@ -145,9 +145,14 @@ impl Ledger {
         let age = |sum: u64, new: u64| (sum - sum / MEMORY).saturating_add(new);
         self.held_lately = age(self.held_lately, held);
         self.used_lately = age(self.used_lately, used);
+        self.settle_estimate(sent, held, used);
+        self.tokens.admitted(held);
+    }
+
+    /// The call used about `used`. Nothing is learned from it.
+    pub(super) fn settle_estimate(&mut self, sent: Sent, held: u64, used: u64) {
         self.requests.settle(sent.requests, 1, 1);
         self.tokens.settle(sent.tokens, held, used);
-        self.tokens.admitted(held);
         if let Some(day) = &mut self.day {
             day.settle(sent.day, held, used);
         }

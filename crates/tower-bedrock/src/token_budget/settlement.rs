@@ -4,11 +4,11 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
-use super::{charge::FailureCharge, event::TokenBudgetEvent, hold::Hold, layer::Rules};
+use super::{charge::FailureCharge, event::TokenBudgetEvent, gate::Gate, hold::Hold, layer::Rules};
 use crate::{
     cause::Limit,
     error::Error,
-    reply::{Finish, Usage, Watcher},
+    reply::{Finish, Usage, UsageEstimate, Watcher},
 };
 
 /// Settles a hold when its call is over.
@@ -16,6 +16,8 @@ pub(super) struct Settlement {
     /// Taken when it is settled.
     hold: Option<Hold>,
     usage: Option<Usage>,
+    /// In the place of usage, for a stream that does not tell it.
+    estimate: Option<UsageEstimate>,
     rules: Arc<Rules>,
 }
 
@@ -24,6 +26,7 @@ impl Settlement {
         Self {
             hold: Some(hold),
             usage: None,
+            estimate: None,
             rules,
         }
     }
@@ -41,10 +44,21 @@ impl Settlement {
         if let Some(usage) = &self.usage {
             return hold.settle(now, usage);
         }
+        // A stream that had begun: it was admitted, and has used what came of it.
+        if let Some(estimate) = &self.estimate {
+            if self.rules.reactions.of(error).limit == Some(Limit::TokensPerDay) {
+                self.close_day(&hold.gate_arc(), now);
+            }
+            return hold.settle_estimate(now, estimate);
+        }
         // Our own layers' refusals teach nothing: they come from our own limits.
         let limit = self.rules.reactions.of(error).limit;
         match limit.filter(|_| !error.cause().is_own_refusal()) {
-            Some(Limit::TokensPerDay) => self.close_day(hold, now),
+            Some(Limit::TokensPerDay) => {
+                // Closed first, so that nobody goes on what comes back.
+                self.close_day(&hold.gate_arc(), now);
+                hold.give_back(now);
+            }
             Some(limit) => self.learn(hold, now, limit),
             None => match self.rules.charges.get(error.cause()) {
                 FailureCharge::Nothing => hold.give_back(now),
@@ -65,12 +79,9 @@ impl Settlement {
         }
     }
 
-    fn close_day(&self, hold: Hold, now: Instant) {
-        let gate = hold.gate_arc();
-        let until = self.rules.quotas.closes_until(&gate, now);
-        // Closed first, so that nobody goes on what comes back.
+    fn close_day(&self, gate: &Gate, now: Instant) {
+        let until = self.rules.quotas.closes_until(gate, now);
         gate.at(now, |state| state.ledger.close(until));
-        hold.give_back(now);
         let closed_for = Duration::from_nanos(until.saturating_sub(gate.time(now)));
         self.rules.tell(&TokenBudgetEvent::DayUsedUp {
             key: gate.key(),
@@ -84,15 +95,26 @@ impl Watcher for Settlement {
         self.usage = Some(*usage);
     }
 
+    fn estimate(&mut self, estimate: &UsageEstimate) {
+        self.estimate = Some(*estimate);
+    }
+
     fn finish(&mut self, finish: Finish<'_>) {
-        match finish {
-            Finish::Failed(error) => self.settle_failure(error),
-            // What is known is settled; without usage, the hold stays until it has aged out.
-            Finish::Complete | Finish::Abandoned => {
-                if let (Some(hold), Some(usage)) = (self.hold.take(), &self.usage) {
-                    hold.settle(Instant::now(), usage);
-                }
-            }
+        if let Finish::Failed(error) = finish {
+            return self.settle_failure(error);
+        }
+        // Where nothing is known, the hold stays until it has aged out.
+        let Some(hold) = self
+            .hold
+            .take_if(|_| self.usage.is_some() || self.estimate.is_some())
+        else {
+            return;
+        };
+        let now = Instant::now();
+        match (&self.usage, &self.estimate) {
+            (Some(usage), _) => hold.settle(now, usage),
+            (None, Some(estimate)) => hold.settle_estimate(now, estimate),
+            (None, None) => {}
         }
     }
 }

@@ -28,6 +28,9 @@ pub(super) fn cause(raw: &RawError) -> Cause {
         RawError::Timeout(_) => Cause::Timeout,
         RawError::Credentials(_) => Cause::Credentials,
         RawError::NotSent(_) => Cause::InvalidRequest,
+        RawError::Truncated(_) => Cause::StreamTruncated,
+        RawError::Garbled(_) => Cause::StreamFailed,
+        RawError::Stalled(_) => Cause::StreamStalled,
         RawError::Classified(error) => error.cause(),
         RawError::Other(_) => Cause::Unknown,
     }

@@ -1,0 +1,20 @@
+//! Replies that come in events: [`ResponseStream`], its [`StreamLimits`] and its [`HoldBack`].
+
+mod facts;
+mod lifecycle;
+mod limits;
+mod response;
+mod source;
+mod stalled;
+mod watchers;
+// Raw frames are read where the SDK's own client is wrapped.
+#[cfg(feature = "aws")]
+#[allow(dead_code)]
+pub(crate) mod wire;
+
+pub use self::{
+    facts::{EventFacts, StreamEvent, TokenCounts},
+    limits::{HoldBack, StreamLimit, StreamLimits},
+    response::ResponseStream,
+    stalled::StreamStalled,
+};

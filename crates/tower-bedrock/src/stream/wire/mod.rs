@@ -1,0 +1,50 @@
+//! Events as they are on the wire, before the SDK makes types of them.
+
+mod chunk;
+mod converse;
+
+use aws_smithy_types::base64;
+use serde::Deserialize;
+
+pub(crate) use self::chunk::facts as chunk_facts;
+use super::facts::EventFacts;
+use crate::error::{ErrorDetails, RawError};
+
+/// What an event frame tells: its `:event-type` and its payload. An event that is not known, or
+/// cannot be read, tells nothing: that is for whoever reads it to complain about.
+pub(crate) fn facts(event_type: &str, payload: &[u8]) -> EventFacts {
+    #[derive(Deserialize)]
+    struct Chunk<'a> {
+        #[serde(borrow)]
+        bytes: &'a str,
+    }
+
+    if event_type != "chunk" {
+        return converse::facts(event_type, payload);
+    }
+    let Ok(Chunk { bytes }) = serde_json::from_slice(payload) else {
+        return EventFacts::default();
+    };
+    base64::decode(bytes).map_or_else(|_| EventFacts::default(), |bytes| chunk_facts(&bytes))
+}
+
+/// The error that an exception frame is: its `:exception-type` and its payload.
+pub(crate) fn exception(exception_type: &str, payload: &[u8]) -> RawError {
+    #[derive(Default, Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Exception {
+        #[serde(alias = "Message")]
+        message: Option<String>,
+        original_status_code: Option<u16>,
+    }
+
+    let said: Exception = serde_json::from_slice(payload).unwrap_or_default();
+    let mut details = ErrorDetails {
+        code: Some(exception_type.to_owned()),
+        message: said.message,
+        original_status: said.original_status_code,
+        ..ErrorDetails::default()
+    };
+    details.cut_secrets();
+    RawError::Answered(Box::new(details))
+}
