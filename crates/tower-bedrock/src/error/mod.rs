@@ -137,6 +137,12 @@ impl Error {
         self
     }
 
+    /// Gives the service's own answer back, where the sender kept it.
+    #[cfg(feature = "aws")]
+    pub(crate) fn take_answer(&mut self) -> Option<aws_smithy_runtime_api::http::Response> {
+        self.0.details.answer.take().map(|answer| *answer)
+    }
+
     /// The same error with the service's code.
     #[must_use]
     pub fn with_code(mut self, code: impl Into<String>) -> Self {

@@ -26,6 +26,9 @@ pub struct ErrorDetails {
     pub route: Option<Route>,
     /// What lies under it.
     pub source: Option<BoxError>,
+    /// The answer itself, for whoever must hand it on as the service gave it. Never shown.
+    #[cfg(feature = "aws")]
+    pub(crate) answer: Option<Box<aws_smithy_runtime_api::http::Response>>,
 }
 
 /// An error as it comes from what really sends the call, before anybody has asked for its cause.

@@ -38,8 +38,8 @@ fn throttled() -> ErrorDetails {
         original_status: Some(529),
         request_id: Some("158a2e26-c851-4440-9f98-e3065df1de46".into()),
         retry_after: Some(Duration::from_millis(250)),
-        route: None,
         source: Some("what lies under it".into()),
+        ..ErrorDetails::default()
     }
 }
 
