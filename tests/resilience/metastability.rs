@@ -1,0 +1,182 @@
+//! An overload that ends must not live on in the retries that it set off (RELIABILITY.md §2.2).
+//!
+//! Callers come as a Poisson process and give up after a while, the server works on what they gave
+//! up. For half a minute it loses part of its capacity. What is asked of a stack is what happens
+//! after that.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use crate::{
+    load::{Trace, poisson},
+    server::{Server, ServerSpec},
+    stacks::StackKind,
+};
+
+/// A load, a server, and for each stack what is expected of it.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct Scenario {
+    /// Calls per second.
+    rate: f64,
+    #[serde(with = "humantime_serde")]
+    end: Duration,
+    seeds: Vec<u64>,
+    server: ServerSpec,
+    stack: Vec<Expected>,
+}
+
+/// What is expected of a stack: ranges, both ends included.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct Expected {
+    kind: StackKind,
+    /// Seconds from the end of the trigger until the load is served again; none if it never is.
+    #[serde(default)]
+    recovery: Option<[usize; 2]>,
+    /// Whether it may take no longer than 1.25 times what the first stack takes, and 5 s.
+    #[serde(default)]
+    against_control: bool,
+    /// Attempts for each call, while the trigger lasts.
+    amplification_during: [f64; 2],
+    /// … and in the minute after it.
+    amplification_after: [f64; 2],
+    /// The part of the calls that is answered, 115 s after the trigger.
+    goodput_at_115: [f64; 2],
+    /// … and in the last minute.
+    goodput_at_end: [f64; 2],
+}
+
+/// What a stack did.
+#[derive(Clone, Debug)]
+struct Outcome {
+    recovery: Option<usize>,
+    amplification_during: f64,
+    amplification_after: f64,
+    goodput_at_115: f64,
+    goodput_at_end: f64,
+}
+
+impl Scenario {
+    fn parse(text: &str) -> Self {
+        toml::from_str(text).expect("a scenario that can be read")
+    }
+
+    fn run(&self, kind: StackKind, seed: u64) -> Outcome {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .start_paused(true)
+            .build()
+            .expect("a runtime");
+        runtime.block_on(async {
+            let server = Server::new(self.server.clone());
+            let stack = kind.over(&server, seed);
+            let trace = poisson(stack, self.rate, self.end, seed).await;
+            self.outcome(&trace, &server)
+        })
+    }
+
+    fn outcome(&self, trace: &Trace, server: &Server) -> Outcome {
+        let trigger = &self.server.trigger;
+        let (from, until) = (
+            trigger.from.as_secs() as usize,
+            trigger.until.as_secs() as usize,
+        );
+        let end = self.end.as_secs() as usize;
+        let amplification = |seconds: std::ops::Range<usize>| {
+            f64::from(server.arrivals(seconds.clone())) / f64::from(trace.offered(seconds))
+        };
+        Outcome {
+            recovery: trace.recovery(trigger.until, self.end),
+            amplification_during: amplification(from..until),
+            amplification_after: amplification(until..until + 60),
+            goodput_at_115: trace.goodput(until + 110..until + 120),
+            goodput_at_end: trace.goodput(end - 60..end),
+        }
+    }
+
+    /// Runs every stack with every seed, and compares.
+    fn check(&self) {
+        let mut misses = Vec::new();
+        for &seed in &self.seeds {
+            let mut control = None;
+            for expected in &self.stack {
+                let outcome = self.run(expected.kind, seed);
+                println!("{:?}, seed {seed}: {outcome:?}", expected.kind);
+                let control = *control.get_or_insert(outcome.recovery);
+                let missed = expected.misses(&outcome, control);
+                misses.extend(
+                    missed.map(|miss| format!("{:?} with seed {seed}: {miss}", expected.kind)),
+                );
+            }
+        }
+        assert!(misses.is_empty(), "{}", misses.join("\n"));
+    }
+}
+
+impl Expected {
+    fn misses(
+        &self,
+        outcome: &Outcome,
+        control: Option<usize>,
+    ) -> impl Iterator<Item = String> + use<> {
+        let mut misses = Vec::new();
+        let Outcome { recovery, .. } = *outcome;
+        let is_as_expected = match (self.recovery, recovery) {
+            (Some([least, most]), Some(seconds)) => (least..=most).contains(&seconds),
+            (None, None) => true,
+            _ => false,
+        };
+        if !is_as_expected {
+            misses.push(format!("recovery {recovery:?}, not {:?}", self.recovery));
+        }
+        if self.against_control && !is_as_good(recovery, control) {
+            misses.push(format!("recovery {recovery:?} against {control:?}"));
+        }
+        for (name, value, [least, most]) in [
+            (
+                "amplification during",
+                outcome.amplification_during,
+                self.amplification_during,
+            ),
+            (
+                "amplification after",
+                outcome.amplification_after,
+                self.amplification_after,
+            ),
+            (
+                "goodput at 115 s",
+                outcome.goodput_at_115,
+                self.goodput_at_115,
+            ),
+            (
+                "goodput at the end",
+                outcome.goodput_at_end,
+                self.goodput_at_end,
+            ),
+        ] {
+            if !(least..=most).contains(&value) {
+                misses.push(format!("{name} {value:.3}, not {least} to {most}"));
+            }
+        }
+        misses.into_iter()
+    }
+}
+
+/// Whether a stack is back as soon as the control, give or take; nothing is asked of it where the
+/// control itself never comes back.
+fn is_as_good(recovery: Option<usize>, control: Option<usize>) -> bool {
+    match (recovery, control) {
+        (_, None) => true,
+        (None, Some(_)) => false,
+        (Some(seconds), Some(control)) => seconds as f64 <= 1.25 * control as f64 + 5.0,
+    }
+}
+
+/// Twice the load that the server can bear for half a minute: attempts without a budget keep the
+/// overload alive for ever, those with one do not, and a breaker ends it at once.
+#[test]
+fn no_overload_is_kept_alive_by_retries() {
+    Scenario::parse(include_str!("scenarios/overload.toml")).check();
+}
