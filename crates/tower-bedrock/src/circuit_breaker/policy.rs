@@ -17,8 +17,9 @@ const CONSECUTIVE_FAILURES: u32 = 10;
 /// Long enough to let a queue in front of a model drain, short enough to matter little if it was a
 /// short fault.
 const COOLDOWN: Duration = Duration::from_secs(5);
-/// With a probe of up to ten seconds, a route that has healed is back within half a minute.
-const MAX_COOLDOWN: Duration = Duration::from_secs(20);
+/// A route that heals is asked within ten seconds, and with a probe of as long it is back within half
+/// a minute (RELIABILITY.md §2.7, row 1).
+const MAX_COOLDOWN: Duration = Duration::from_secs(10);
 /// A whole window of health takes one doubling back.
 const COOLDOWN_DECAY: Duration = WINDOW;
 /// The same bound as that of the retries' hints: a quota's minute.
@@ -34,7 +35,7 @@ const PROBE_LIMIT: Duration = Duration::from_secs(10);
 /// | opens when so many of the calls fail | 50 % over 60 s, with at least 10 calls |
 /// | … or so many in a row | 10 |
 /// | … or so many are slow | not looked at |
-/// | stays open | 5, 10, 20, 20 … s, from half of that to the whole, evenly |
+/// | stays open | 5, 10, 10 … s, from half of that to the whole, evenly |
 /// | … and if the server says for how long | at least that, up to 60 s |
 /// | lets through when half-open | 1 probe at a time |
 /// | closes after | 1 good probe |
@@ -176,7 +177,7 @@ impl CircuitPolicy {
     }
 
     /// Stays open for `first`, twice as long each time the route is not better after it, up to
-    /// `longest`; from 5 to 20 s by default.
+    /// `longest`; from 5 to 10 s by default.
     ///
     /// Each time is drawn evenly between half of that and the whole, so that many processes do not
     /// come back together.
