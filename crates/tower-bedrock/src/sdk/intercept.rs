@@ -15,6 +15,7 @@ use aws_smithy_runtime_api::{
         BeforeDeserializationInterceptorContextRef, BeforeSerializationInterceptorContextMut,
         BeforeTransmitInterceptorContextRef, Input,
     },
+    http::Headers,
 };
 
 use super::operation::SdkOperation;
@@ -89,20 +90,23 @@ impl Intercept for Sight {
         _: &RuntimeComponents,
         _: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        let headers = context.response().headers();
-        let count = |name: &str| headers.get(name)?.trim().parse::<u64>().ok();
-        let input = count("x-amzn-bedrock-input-token-count");
-        let output = count("x-amzn-bedrock-output-token-count");
-        if input.is_some() || output.is_some() {
-            let counts = TokenCounts {
-                input,
-                output,
-                cache_read: count("x-amzn-bedrock-cache-read-input-token-count"),
-                cache_write: count("x-amzn-bedrock-cache-write-input-token-count"),
-                total: None,
-            };
+        if let Some(counts) = counts_in_headers(context.response().headers()) {
             let _already_set = self.0.counts.set(counts);
         }
         Ok(())
     }
+}
+
+/// The token counts that InvokeModel answers in headers; nowhere else are they told.
+pub(super) fn counts_in_headers(headers: &Headers) -> Option<TokenCounts> {
+    let count = |name: &str| headers.get(name)?.trim().parse::<u64>().ok();
+    let input = count("x-amzn-bedrock-input-token-count");
+    let output = count("x-amzn-bedrock-output-token-count");
+    (input.is_some() || output.is_some()).then(|| TokenCounts {
+        input,
+        output,
+        cache_read: count("x-amzn-bedrock-cache-read-input-token-count"),
+        cache_write: count("x-amzn-bedrock-cache-write-input-token-count"),
+        total: None,
+    })
 }

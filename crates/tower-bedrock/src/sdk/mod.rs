@@ -12,5 +12,6 @@ mod stream;
 mod tests;
 
 pub mod future;
+pub mod install;
 
 pub use self::{count::CountTokensEstimator, operation::SdkOperation, service::Bedrock};

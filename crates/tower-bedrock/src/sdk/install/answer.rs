@@ -1,0 +1,163 @@
+//! What an answer tells the layers, read off HTTP.
+
+use std::{borrow::Cow, time::SystemTime};
+
+use aws_sdk_bedrockruntime::{error::SdkError, operation::converse::ConverseError};
+use aws_smithy_runtime_api::{
+    box_error::BoxError,
+    client::{orchestrator::HttpResponse, result::ConnectorError},
+};
+use aws_types::request_id::RequestId;
+use serde::Deserialize;
+
+use crate::{
+    call::Operation,
+    classify::retry_after,
+    error::{ErrorDetails, RawError},
+    route::ServiceTier,
+    sdk::intercept::counts_in_headers,
+    stream::TokenCounts,
+};
+
+/// What a whole answer tells beside its content.
+#[derive(Default)]
+pub(super) struct Told {
+    pub(super) counts: Option<TokenCounts>,
+    pub(super) tier: Option<ServiceTier>,
+}
+
+#[derive(Deserialize)]
+struct Conversation<'a> {
+    usage: Option<Counts>,
+    #[serde(borrow, rename = "serviceTier")]
+    service_tier: Option<Tier<'a>>,
+}
+
+#[derive(Deserialize)]
+struct Tier<'a> {
+    #[serde(borrow, rename = "type")]
+    name: Option<Cow<'a, str>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Counts {
+    input_tokens: Option<u64>,
+    output_tokens: Option<u64>,
+    total_tokens: Option<u64>,
+    cache_read_input_tokens: Option<u64>,
+    cache_write_input_tokens: Option<u64>,
+}
+
+/// What an error answer's body may hold.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Refusal<'a> {
+    #[serde(borrow)]
+    code: Option<Cow<'a, str>>,
+    #[serde(borrow, rename = "__type")]
+    kind: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    message: Option<Cow<'a, str>>,
+    #[serde(borrow, rename = "Message")]
+    capital_message: Option<Cow<'a, str>>,
+    #[serde(rename = "originalStatusCode")]
+    original_status: Option<u16>,
+}
+
+/// Reads a whole answer's usage and tier. An answer that the operation cannot have given is an error.
+pub(super) fn read(operation: Operation, http: &HttpResponse) -> Result<Told, serde_json::Error> {
+    let body = http.body().bytes().unwrap_or_default();
+    match operation {
+        Operation::Converse => {
+            let conversation: Conversation<'_> = serde_json::from_slice(body)?;
+            let tier = conversation.service_tier.and_then(|tier| tier.name);
+            Ok(Told {
+                counts: conversation.usage.map(TokenCounts::from),
+                tier: tier.as_deref().map(tier_named),
+            })
+        }
+        Operation::InvokeModel => Ok(Told {
+            counts: counts_in_headers(http.headers()),
+            tier: http
+                .headers()
+                .get("x-amzn-bedrock-service-tier")
+                .map(tier_named),
+        }),
+        _ => Ok(Told::default()),
+    }
+}
+
+/// An answer that is an error, as the layers see it. The answer is kept, to be handed on.
+pub(super) fn refusal(http: HttpResponse, now: SystemTime) -> RawError {
+    let body = http.body().bytes().unwrap_or_default();
+    let refusal: Refusal<'_> = serde_json::from_slice(body).unwrap_or_default();
+    let in_header = http.headers().get("x-amzn-errortype").map(Cow::Borrowed);
+    let code = in_header.or(refusal.code).or(refusal.kind);
+    let message = refusal.message.or(refusal.capital_message);
+    let mut details = ErrorDetails {
+        code: code.map(Cow::into_owned),
+        message: message.map(Cow::into_owned),
+        status: Some(http.status().as_u16()),
+        original_status: refusal.original_status,
+        request_id: http.request_id().map(str::to_owned),
+        retry_after: retry_after(|name| http.headers().get(name), now),
+        ..ErrorDetails::default()
+    };
+    details.cut_secrets();
+    details.answer = Some(Box::new(http));
+    RawError::Answered(Box::new(details))
+}
+
+/// A success whose body is not what the operation answers.
+pub(super) fn unreadable(http: HttpResponse) -> RawError {
+    RawError::Unreadable(Box::new(ErrorDetails {
+        message: Some("the answer is not what the operation answers".to_owned()),
+        status: Some(http.status().as_u16()),
+        request_id: http.request_id().map(str::to_owned),
+        answer: Some(Box::new(http)),
+        ..ErrorDetails::default()
+    }))
+}
+
+/// A connection that failed.
+pub(super) fn no_answer(error: ConnectorError) -> RawError {
+    SdkError::<ConverseError, HttpResponse>::dispatch_failure(error).into()
+}
+
+/// A connection that broke after the head of a success; `http` has that head.
+pub(super) fn half_an_answer(error: BoxError, http: HttpResponse) -> RawError {
+    let status = http.status().as_u16();
+    let request_id = http.request_id().map(str::to_owned);
+    let mut raw: RawError =
+        SdkError::<ConverseError, HttpResponse>::response_error(error, http).into();
+    if let Some(details) = raw.details_mut() {
+        details.status = Some(status);
+        details.request_id = request_id;
+    }
+    raw
+}
+
+/// A tier that this version does not know counts as the default one.
+fn tier_named(name: &str) -> ServiceTier {
+    [
+        ServiceTier::Priority,
+        ServiceTier::Flex,
+        ServiceTier::Reserved,
+    ]
+    .into_iter()
+    .find(|tier| tier.as_str() == name)
+    .unwrap_or_default()
+}
+
+impl From<Counts> for TokenCounts {
+    fn from(counts: Counts) -> Self {
+        Self {
+            input: counts.input_tokens,
+            output: counts.output_tokens,
+            cache_read: counts.cache_read_input_tokens,
+            cache_write: counts.cache_write_input_tokens,
+            total: counts.total_tokens,
+        }
+    }
+}

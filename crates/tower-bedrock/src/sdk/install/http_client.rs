@@ -1,0 +1,180 @@
+//! The HTTP client that runs a stack.
+
+use std::{
+    fmt,
+    future::poll_fn,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use aws_sdk_bedrockruntime::config::{ConfigBag, SharedHttpClient};
+use aws_smithy_runtime_api::{
+    box_error::BoxError,
+    client::{
+        connector_metadata::ConnectorMetadata,
+        http::{
+            HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings,
+            SharedHttpConnector,
+        },
+        orchestrator::{HttpRequest, HttpResponse},
+        result::ConnectorError,
+        runtime_components::{RuntimeComponents, RuntimeComponentsBuilder},
+    },
+};
+use tower_service::Service;
+
+use super::{
+    call::Call,
+    outcome,
+    request::{Base, SdkRequest},
+    response::SdkResponse,
+};
+
+/// The user's HTTP client with a stack in front of it. Calls that are not ours pass untouched.
+pub(super) struct StackedClient<S> {
+    pub(super) inner: SharedHttpClient,
+    pub(super) stack: S,
+}
+
+/// How the client shows itself in `Debug`, by which it is known again.
+pub(super) const MARK: &str = "tower_bedrock::sdk::install::StackedClient";
+
+impl<S> HttpClient for StackedClient<S>
+where
+    S: Service<SdkRequest, Response = SdkResponse> + Clone + Send + Sync + 'static,
+    S::Error: Into<crate::BoxError>,
+    S::Future: Send,
+{
+    fn http_connector(
+        &self,
+        settings: &HttpConnectorSettings,
+        components: &RuntimeComponents,
+    ) -> SharedHttpConnector {
+        SharedHttpConnector::new(StackedConnector {
+            stack: self.stack.clone(),
+            base: Arc::new(Base {
+                connector: self.inner.http_connector(settings, components),
+                components: components.clone(),
+            }),
+        })
+    }
+
+    fn validate_base_client_config(
+        &self,
+        components: &RuntimeComponentsBuilder,
+        cfg: &ConfigBag,
+    ) -> Result<(), BoxError> {
+        self.inner.validate_base_client_config(components, cfg)
+    }
+
+    /// Runs once a call, for the HTTP client that will be used: so the interceptor learns that it is
+    /// this one.
+    fn validate_final_config(
+        &self,
+        components: &RuntimeComponents,
+        cfg: &ConfigBag,
+    ) -> Result<(), BoxError> {
+        if let Some(call) = cfg.load::<Call>() {
+            call.wrap();
+        }
+        self.inner.validate_final_config(components, cfg)
+    }
+
+    fn connector_metadata(&self) -> Option<ConnectorMetadata> {
+        self.inner.connector_metadata()
+    }
+}
+
+impl<S> fmt::Debug for StackedClient<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct(MARK)
+            .field("inner", &self.inner)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What stands in for the user's HTTP client where there is none.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct NoClient;
+
+impl HttpClient for NoClient {
+    fn http_connector(
+        &self,
+        _: &HttpConnectorSettings,
+        _: &RuntimeComponents,
+    ) -> SharedHttpConnector {
+        SharedHttpConnector::new(*self)
+    }
+}
+
+impl HttpConnector for NoClient {
+    fn call(&self, _: HttpRequest) -> HttpConnectorFuture {
+        let error = "no HTTP client: enable the feature `default-https-client`, or give the \
+                     configuration one";
+        HttpConnectorFuture::ready(Err(ConnectorError::user(error.into())))
+    }
+}
+
+struct StackedConnector<S> {
+    stack: S,
+    base: Arc<Base>,
+}
+
+impl<S> HttpConnector for StackedConnector<S>
+where
+    S: Service<SdkRequest, Response = SdkResponse> + Clone + Send + Sync + 'static,
+    S::Error: Into<crate::BoxError>,
+    S::Future: Send,
+{
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let Some(call) = request.extension::<Call>().cloned() else {
+            return self.base.connector.call(request);
+        };
+        let Some(dispatch) = call.take_dispatch() else {
+            return self.base.connector.call(request);
+        };
+        let base = Arc::clone(&self.base);
+        let stack = self.stack.clone();
+        HttpConnectorFuture::new(async move {
+            let clock = base.components.time_source().unwrap_or_default();
+            let Some(request) = SdkRequest::new(request, dispatch, base) else {
+                let error = "the request's body cannot be sent again, so no layer can take it";
+                return Err(ConnectorError::user(error.into()));
+            };
+            let started = clock.now();
+            let result = through(stack, request).await;
+            let mut http = outcome::for_the_sdk(result, &call)?;
+            hide_the_wait(&mut http, started, clock.now());
+            Ok(http)
+        })
+    }
+}
+
+async fn through<S>(mut stack: S, request: SdkRequest) -> Result<SdkResponse, crate::BoxError>
+where
+    S: Service<SdkRequest, Response = SdkResponse>,
+    S::Error: Into<crate::BoxError>,
+{
+    poll_fn(|cx| stack.poll_ready(cx))
+        .await
+        .map_err(Into::into)?;
+    stack.call(request).await.map_err(Into::into)
+}
+
+/// The SDK takes the time that a call spent here for time on the wire, and the middle of it for the
+/// time at which the answer was dated: a wait of a minute would have it date the next signature half
+/// a minute ahead. An answer with an age is one that it does not measure by.
+fn hide_the_wait(http: &mut HttpResponse, started: SystemTime, ended: SystemTime) {
+    /// The most that a wait may mislead the SDK by, twice: `Date` itself is no more exact.
+    const HARMLESS: Duration = Duration::from_secs(2);
+    let took = ended.duration_since(started).unwrap_or_default();
+    if took > HARMLESS && !http.headers().contains_key("age") {
+        http.headers_mut().insert("age", "0");
+    }
+}
+
+impl<S> fmt::Debug for StackedConnector<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StackedConnector").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,116 @@
+//! Inside the SDK: one call on the client's configuration, and the fluent client goes through the
+//! layers.
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! use aws_sdk_bedrockruntime::{Client, config::Builder};
+//! use tower::ServiceBuilder;
+//! use tower_bedrock::{ClassifyLayer, RetryLayer, sdk::install::Resilience};
+//!
+//! # let aws_config = aws_types::SdkConfig::builder().build();
+//! let layers = ServiceBuilder::new()
+//!     .layer(RetryLayer::new())
+//!     .layer(ClassifyLayer::new());
+//!
+//! let config = Resilience::new(layers).install(Builder::from(&aws_config));
+//! let client = Client::from_conf(config.build());
+//!
+//! // Nothing else changes.
+//! let answer = client.converse().model_id("us.amazon.nova-lite-v1:0").send().await?;
+//! # drop(answer);
+//! # Ok(())
+//! # }
+//! ```
+
+mod address;
+mod answer;
+mod body;
+mod call;
+mod clock;
+mod http_client;
+mod interceptor;
+mod options;
+mod outcome;
+mod request;
+mod response;
+mod sign;
+mod tap;
+mod transport;
+
+use std::fmt;
+
+use aws_sdk_bedrockruntime::config::{
+    BehaviorVersion, Builder, Config, HttpClient, SharedHttpClient,
+};
+use aws_smithy_runtime::client::defaults::default_http_client_plugin_v2;
+use aws_smithy_runtime_api::client::{
+    runtime_components::RuntimeComponentsBuilder, runtime_plugin::RuntimePlugin,
+};
+use tower_layer::Layer;
+use tower_service::Service;
+
+use self::{
+    http_client::{MARK, NoClient, StackedClient},
+    interceptor::ResilienceInterceptor,
+};
+
+pub use self::{
+    options::CallOptions, request::SdkRequest, response::SdkResponse, transport::SdkTransport,
+};
+
+/// Layers that are laid around the HTTP client of an SDK client.
+#[derive(Clone)]
+pub struct Resilience<L> {
+    layer: L,
+}
+
+impl<L> Resilience<L> {
+    /// Runs `layer`, which may be a whole stack, around each call.
+    pub const fn new(layer: L) -> Self {
+        Self { layer }
+    }
+}
+
+impl<L> Resilience<L>
+where
+    L: Layer<SdkTransport>,
+    L::Service: Service<SdkRequest, Response = SdkResponse> + Clone + Send + Sync + 'static,
+    <L::Service as Service<SdkRequest>>::Error: Into<crate::BoxError>,
+    <L::Service as Service<SdkRequest>>::Future: Send,
+{
+    /// Puts the layers into a client's configuration: an interceptor, which reads what calls are
+    /// about, and an HTTP client around the one that the configuration has, or would have.
+    #[must_use]
+    pub fn install(self, config: Builder) -> Builder {
+        let inner = http_client(&config.clone().build());
+        if is_stacked(&inner) {
+            return config;
+        }
+        let stack = self.layer.layer(SdkTransport::default());
+        config
+            .interceptor(ResilienceInterceptor)
+            .http_client(StackedClient { inner, stack })
+    }
+}
+
+impl<L> fmt::Debug for Resilience<L> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Resilience").finish_non_exhaustive()
+    }
+}
+
+/// The HTTP client of `config`, or the one that the SDK takes where there is none.
+fn http_client(config: &Config) -> SharedHttpClient {
+    config
+        .http_client()
+        .or_else(|| {
+            let default = default_http_client_plugin_v2(BehaviorVersion::latest())?;
+            let nothing = RuntimeComponentsBuilder::new("tower-bedrock");
+            default.runtime_components(&nothing).http_client()
+        })
+        .unwrap_or_else(|| SharedHttpClient::new(NoClient))
+}
+
+fn is_stacked(client: &(impl HttpClient + ?Sized)) -> bool {
+    format!("{client:?}").contains(MARK)
+}

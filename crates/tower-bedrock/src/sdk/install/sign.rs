@@ -1,0 +1,241 @@
+//! Signs a request again, as the SDK did: with its signer, its identities and its clock.
+
+use std::time::{Duration, SystemTime};
+
+use aws_runtime::{
+    auth::{PayloadSigningOverride, SigV4OperationSigningConfig},
+    service_clock_skew::DisableClockSkewCorrection,
+};
+use aws_sdk_bedrockruntime::config::endpoint::Params;
+use aws_smithy_async::time::StaticTimeSource;
+use aws_smithy_runtime_api::{
+    box_error::BoxError,
+    client::{
+        auth::{AuthScheme, AuthSchemeEndpointConfig, AuthSchemeId},
+        endpoint::EndpointResolverParams,
+        identity::ResolveCachedIdentity,
+        orchestrator::HttpRequest,
+        runtime_components::RuntimeComponents,
+    },
+};
+use aws_smithy_types::{
+    DateTime, Document,
+    config_bag::{ConfigBag, Layer},
+    date_time::Format,
+    endpoint::Endpoint,
+};
+use aws_types::{SigningName, region::SigningRegion};
+
+use crate::route::Region;
+
+/// What the SDK signs a call's requests by, as it stood when it signed the first.
+pub(super) struct Signing {
+    config: Option<SigV4OperationSigningConfig>,
+    payload: Option<PayloadSigningOverride>,
+    region: Option<SigningRegion>,
+    name: Option<SigningName>,
+    /// Where the first request goes.
+    pub(super) endpoint: Option<Endpoint>,
+    /// What the SDK resolved that by.
+    pub(super) endpoint_params: Option<Params>,
+    /// Whether the SDK may date signatures by the service's clock.
+    pub(super) corrects_clock: bool,
+}
+
+/// How a request is authenticated.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Scheme<'a> {
+    /// By a signature over some of its headers, which stand here as SigV4 lists them.
+    SigV4 { signed_headers: &'a str },
+    /// By a token that says nothing of the request.
+    Bearer,
+    /// By a signature that only the SDK could make again.
+    Foreign,
+    /// Not at all, or by something of the user's own.
+    Unknown,
+}
+
+impl Signing {
+    pub(super) fn of(cfg: &ConfigBag) -> Self {
+        let params = cfg.load::<EndpointResolverParams>();
+        let disabled = cfg.load::<DisableClockSkewCorrection>();
+        Self {
+            config: cfg.load::<SigV4OperationSigningConfig>().cloned(),
+            payload: cfg.load::<PayloadSigningOverride>().cloned(),
+            region: cfg.load::<SigningRegion>().cloned(),
+            name: cfg.load::<SigningName>().cloned(),
+            endpoint: cfg.load::<Endpoint>().cloned(),
+            endpoint_params: params.and_then(|params| params.get::<Params>()).cloned(),
+            corrects_clock: !disabled.is_some_and(DisableClockSkewCorrection::is_disabled),
+        }
+    }
+
+    /// Signs `request` for `endpoint`, and for `region` where that is not the home region, as of `now`
+    /// at the service. What was not signed before, since it was added afterwards, is not signed now.
+    pub(super) async fn sign(
+        &self,
+        request: &mut HttpRequest,
+        endpoint: Option<&Endpoint>,
+        region: Option<&Region>,
+        components: &RuntimeComponents,
+        now: SystemTime,
+    ) -> Result<(), BoxError> {
+        let scheme = scheme(request);
+        let id = match &scheme {
+            Scheme::SigV4 { .. } => AuthSchemeId::new("sigv4"),
+            Scheme::Bearer => AuthSchemeId::new("httpBearerAuth"),
+            Scheme::Unknown => return Ok(()),
+            Scheme::Foreign => return Err("this kind of signature cannot be made again".into()),
+        };
+        let unsigned = match scheme {
+            Scheme::SigV4 { signed_headers } => unsigned_headers(request, signed_headers),
+            _ => Vec::new(),
+        };
+
+        let bag = self.bag(region);
+        let auth = components
+            .auth_scheme(&id)
+            .ok_or("the SDK does not know the scheme that it signed with")?;
+        let identities = auth
+            .identity_resolver(components)
+            .ok_or("the SDK has no identity to sign with")?;
+        let identity = components
+            .identity_cache()
+            .resolve_cached_identity(identities, components, &bag)
+            .await?;
+
+        let headers = request.headers_mut();
+        for (name, _) in &unsigned {
+            headers.remove(name.as_str());
+        }
+        for name in SIGNATURE {
+            headers.remove(name);
+        }
+        let dated = components
+            .to_builder()
+            .with_time_source(Some(StaticTimeSource::new(now)))
+            .build()?;
+        auth.signer().sign_http_request(
+            request,
+            &identity,
+            auth_config(endpoint, &id),
+            &dated,
+            &bag,
+        )?;
+        for (name, value) in unsigned {
+            request.headers_mut().append(name, value);
+        }
+        Ok(())
+    }
+
+    /// What the signer looks up.
+    fn bag(&self, region: Option<&Region>) -> ConfigBag {
+        let mut layer = Layer::new("tower-bedrock");
+        if let Some(config) = &self.config {
+            layer.store_put(config.clone());
+        }
+        let region = match region {
+            Some(region) => {
+                let region = aws_types::region::Region::new(region.as_str().to_owned());
+                Some(SigningRegion::from(region))
+            }
+            None => self.region.clone(),
+        };
+        layer.store_or_unset(region);
+        layer.store_or_unset(self.name.clone());
+        if let Some(payload) = &self.payload {
+            layer.store_put(payload.clone());
+        }
+        ConfigBag::of_layers([layer])
+    }
+}
+
+/// What a signer adds.
+const SIGNATURE: [&str; 4] = [
+    "authorization",
+    "x-amz-date",
+    "x-amz-security-token",
+    "x-amz-content-sha256",
+];
+
+/// How `request` is authenticated.
+pub(super) fn scheme(request: &HttpRequest) -> Scheme<'_> {
+    let Some(authorization) = request.headers().get("authorization") else {
+        return Scheme::Unknown;
+    };
+    let (scheme, parameters) = authorization.split_once(' ').unwrap_or((authorization, ""));
+    match scheme {
+        "AWS4-HMAC-SHA256" => {
+            let signed = parameters.split(',').find_map(|part| {
+                let (name, value) = part.trim().split_once('=')?;
+                (name == "SignedHeaders").then_some(value)
+            });
+            Scheme::SigV4 {
+                signed_headers: signed.unwrap_or_default(),
+            }
+        }
+        "AWS4-ECDSA-P256-SHA256" => Scheme::Foreign,
+        "Bearer" => Scheme::Bearer,
+        _ => Scheme::Unknown,
+    }
+}
+
+/// When `request` was signed, if that is part of the signature.
+pub(super) fn signed_at(request: &HttpRequest) -> Option<SystemTime> {
+    let date = request.headers().get("x-amz-date")?;
+    // 20261121T061706Z
+    let (day, time) = date.strip_suffix('Z')?.split_once('T')?;
+    let extended = format!(
+        "{}-{}-{}T{}:{}:{}Z",
+        day.get(..4)?,
+        day.get(4..6)?,
+        day.get(6..8)?,
+        time.get(..2)?,
+        time.get(2..4)?,
+        time.get(4..6)?
+    );
+    let date = DateTime::from_str(&extended, Format::DateTime).ok()?;
+    SystemTime::try_from(date).ok()
+}
+
+/// How far apart two times are.
+pub(super) fn between(one: SystemTime, other: SystemTime) -> Duration {
+    one.duration_since(other)
+        .unwrap_or_else(|error| error.duration())
+}
+
+fn unsigned_headers(request: &HttpRequest, signed: &str) -> Vec<(String, String)> {
+    let is_signed = |name: &str| signed.split(';').any(|known| known == name);
+    request
+        .headers()
+        .iter()
+        .filter(|(name, _)| !SIGNATURE.contains(name) && !is_signed(name))
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect()
+}
+
+/// What an endpoint says of how to sign for it; Bedrock's own say nothing.
+fn auth_config<'a>(
+    endpoint: Option<&'a Endpoint>,
+    id: &AuthSchemeId,
+) -> AuthSchemeEndpointConfig<'a> {
+    let Some(endpoint) = endpoint else {
+        return AuthSchemeEndpointConfig::empty();
+    };
+    if let Some(typed) = endpoint
+        .auth_schemes()
+        .iter()
+        .find(|scheme| scheme.name() == id.inner())
+    {
+        return AuthSchemeEndpointConfig::from_typed(typed);
+    }
+    let schemes = match endpoint.properties().get("authSchemes") {
+        Some(Document::Array(schemes)) => schemes.as_slice(),
+        _ => &[],
+    };
+    let named = |scheme: &&Document| {
+        let name = scheme.as_object().and_then(|scheme| scheme.get("name"));
+        name.and_then(Document::as_string) == Some(id.inner())
+    };
+    AuthSchemeEndpointConfig::from(schemes.iter().find(named))
+}

@@ -1,0 +1,4 @@
+//! The fluent client with the layers inside of it, against the simulator.
+
+mod retries;
+mod support;
