@@ -128,4 +128,4 @@ pub use self::{
 };
 
 #[cfg(feature = "aws")]
-pub use self::sdk::{Bedrock, CountTokensEstimator, SdkOperation};
+pub use self::sdk::{Bedrock, CountTokensEstimator, MessageAssembler, SdkOperation};

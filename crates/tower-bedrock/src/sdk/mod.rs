@@ -14,4 +14,7 @@ mod tests;
 pub mod future;
 pub mod install;
 
-pub use self::{count::CountTokensEstimator, operation::SdkOperation, service::Bedrock};
+pub use self::{
+    count::CountTokensEstimator, operation::SdkOperation, service::Bedrock,
+    stream::MessageAssembler,
+};

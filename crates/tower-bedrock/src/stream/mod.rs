@@ -1,12 +1,12 @@
 //! Replies that come in events: [`ResponseStream`], its [`StreamLimits`] and its [`HoldBack`].
 
 mod facts;
-mod lifecycle;
+pub(crate) mod lifecycle;
 mod limits;
 mod response;
 mod source;
 mod stalled;
-mod watchers;
+pub(crate) mod watchers;
 // Raw frames are read where the SDK's own client is wrapped.
 #[cfg(feature = "aws")]
 #[allow(dead_code)]

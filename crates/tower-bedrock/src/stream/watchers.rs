@@ -4,7 +4,7 @@ use crate::reply::Watcher;
 
 /// The watchers of a stream, in the order in which they came: one allocation each.
 #[derive(Default)]
-pub(super) struct Watchers(Option<Box<Node<dyn Watcher>>>);
+pub(crate) struct Watchers(Option<Box<Node<dyn Watcher>>>);
 
 struct Node<W: ?Sized> {
     next: Watchers,
@@ -12,7 +12,7 @@ struct Node<W: ?Sized> {
 }
 
 impl Watchers {
-    pub(super) fn push(&mut self, watcher: impl Watcher) {
+    pub(crate) fn push(&mut self, watcher: impl Watcher) {
         match &mut self.0 {
             Some(node) => node.next.push(watcher),
             None => {
@@ -25,7 +25,7 @@ impl Watchers {
     }
 
     /// Tells each of them, innermost layer first, and lets it go.
-    pub(super) fn tell(&mut self, mut say: impl FnMut(&mut dyn Watcher)) {
+    pub(crate) fn tell(&mut self, mut say: impl FnMut(&mut dyn Watcher)) {
         let mut next = self.0.take();
         while let Some(mut node) = next {
             say(&mut node.watcher);

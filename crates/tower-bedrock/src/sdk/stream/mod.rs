@@ -1,5 +1,8 @@
 //! Streams of the SDK as [`ResponseStream`]s.
 
+mod assemble;
+mod block;
+mod collect;
 mod error;
 mod event;
 mod receive;
@@ -11,6 +14,7 @@ use aws_sdk_bedrockruntime::{
 };
 use tokio::time::{Instant, timeout_at};
 
+pub use self::assemble::MessageAssembler;
 pub(super) use self::event::counts_of;
 use crate::{
     call::CallContext,

@@ -3,11 +3,12 @@
 //! | format | its end | its counts |
 //! |---|---|---|
 //! | Anthropic messages | `message_stop` | input in `message_start`, output in `message_delta` |
+//! | Anthropic text | `stop_reason` | – |
 //! | Nova | `messageStop` | `metadata` |
 //! | Llama | `stop_reason` | `prompt_token_count`, `generation_token_count` |
 //! | Mistral text | `outputs[].stop_reason` | – |
 //! | chat completions (Mistral, OpenAI, AI21, DeepSeek, Qwen) | `choices[].finish_reason` or `stop_reason` | `usage` |
-//! | Cohere Command | `is_finished`, `message-end` | – |
+//! | Cohere Command | `is_finished`, `generations[].finish_reason` | – |
 //! | Titan text | `completionReason` | `inputTextTokenCount`, `totalOutputTextTokenCount` |
 //!
 //! In every format Bedrock adds `amazon-bedrock-invocationMetrics` to the last chunk (BEDROCK.md
@@ -50,13 +51,35 @@ pub(crate) fn facts(chunk: &[u8]) -> EventFacts {
     facts
 }
 
+/// The text of the answer that is in a chunk.
+pub(crate) fn text(chunk: &[u8]) -> Option<String> {
+    let chunk = serde_json::from_slice::<Chunk<'_>>(chunk).ok()?;
+    let choices: Option<Vec<Choice<'_>>> = parse(chunk.choices());
+    let choice = choices.and_then(|mut choices| choices.drain(..).next());
+    let of_choice = choice.and_then(|choice| {
+        let delta = choice.delta.or(choice.message);
+        choice.text.or_else(|| delta?.content)
+    });
+    let of_cohere = chunk.text.filter(|_| chunk.is_finished == Some(false));
+    let of_nova = parse::<ContentBlockDelta<'_>>(chunk.content_block_delta);
+    let text = parse::<Delta<'_>>(chunk.delta)
+        .and_then(|delta| delta.text)
+        .or_else(|| of_nova?.text())
+        .or(chunk.generation)
+        .or(chunk.completion)
+        .or(of_choice)
+        .or(of_cohere)
+        .or(chunk.output_text);
+    serde_json::from_str(text?.get()).ok()
+}
+
 /// A chunk of any format: no two of them call different things by one name in one place.
 #[derive(Deserialize)]
 struct Chunk<'a> {
     #[serde(rename = "amazon-bedrock-invocationMetrics")]
     metrics: Option<InvocationMetrics>,
 
-    // Anthropic, and Cohere's second version.
+    // Anthropic's messages.
     #[serde(borrow)]
     r#type: Option<&'a str>,
     #[serde(borrow)]
@@ -81,21 +104,25 @@ struct Chunk<'a> {
     #[serde(borrow)]
     metadata: Option<&'a RawValue>,
 
-    // Llama.
+    // Llama, and Anthropic's text.
     #[serde(borrow)]
     generation: Option<&'a RawValue>,
+    #[serde(borrow)]
+    completion: Option<&'a RawValue>,
     prompt_token_count: Option<u64>,
     generation_token_count: Option<u64>,
     #[serde(borrow)]
     stop_reason: Option<&'a RawValue>,
 
-    // Mistral, and chat completions.
+    // Mistral, chat completions, Cohere.
     #[serde(borrow)]
     outputs: Option<&'a RawValue>,
     #[serde(borrow)]
     choices: Option<&'a RawValue>,
+    #[serde(borrow)]
+    generations: Option<&'a RawValue>,
 
-    // Cohere's first version.
+    // Cohere.
     is_finished: Option<bool>,
     #[serde(borrow)]
     text: Option<&'a RawValue>,
@@ -178,7 +205,11 @@ struct Choice<'a> {
     finish_reason: Option<&'a RawValue>,
 }
 
-impl Chunk<'_> {
+impl<'a> Chunk<'a> {
+    fn choices(&self) -> Option<&'a RawValue> {
+        self.outputs.or(self.choices).or(self.generations)
+    }
+
     fn anthropic(&self) -> Option<EventFacts> {
         let mut facts = known();
         match self.r#type? {
@@ -192,16 +223,16 @@ impl Chunk<'_> {
                 });
             }
             "ping" => {}
-            "content_block_start" | "content_block_stop" | "content-start" | "content-end" => {
+            "content_block_start" | "content_block_stop" => {
                 facts.is_content = true;
             }
-            "content_block_delta" | "content-delta" => {
+            "content_block_delta" => {
                 facts.is_content = true;
                 facts.output_bytes =
                     parse::<Delta<'_>>(self.delta).map_or(0, |delta| delta.bytes());
             }
             "message_delta" => facts.counts = parse::<Usage>(self.usage).map(Into::into),
-            "message_stop" | "message-end" => facts.is_end = true,
+            "message_stop" => facts.is_end = true,
             _ => return None,
         }
         Some(facts)
@@ -227,7 +258,7 @@ impl Chunk<'_> {
     }
 
     fn llama(&self) -> Option<EventFacts> {
-        let generation = self.generation?;
+        let generation = self.generation.or(self.completion)?;
         Some(EventFacts {
             is_content: true,
             output_bytes: text_bytes(generation),
@@ -244,7 +275,7 @@ impl Chunk<'_> {
     /// Completions of text and chats. The counts may come in a chunk of their own after the last
     /// choice.
     fn completion(&self) -> Option<EventFacts> {
-        let choices: Vec<Choice<'_>> = parse(self.outputs.or(self.choices))?;
+        let choices: Vec<Choice<'_>> = parse(self.choices())?;
         Some(EventFacts {
             is_content: choices.iter().any(|choice| choice.bytes() > 0),
             output_bytes: choices.iter().map(Choice::bytes).sum(),

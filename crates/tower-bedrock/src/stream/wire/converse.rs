@@ -96,7 +96,11 @@ pub(super) struct Usage {
     cache_write_input_tokens: Option<u64>,
 }
 
-impl ContentBlockDelta<'_> {
+impl<'a> ContentBlockDelta<'a> {
+    pub(super) fn text(&self) -> Option<&'a RawValue> {
+        self.delta.as_ref()?.text
+    }
+
     pub(super) fn bytes(&self) -> u64 {
         let Some(delta) = &self.delta else {
             return 0;

@@ -6,7 +6,7 @@ mod converse;
 use aws_smithy_types::base64;
 use serde::Deserialize;
 
-pub(crate) use self::chunk::facts as chunk_facts;
+pub(crate) use self::chunk::{facts as chunk_facts, text as chunk_text};
 use super::facts::EventFacts;
 use crate::error::{ErrorDetails, RawError};
 
