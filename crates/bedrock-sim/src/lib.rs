@@ -40,7 +40,8 @@ pub use engine::{
 };
 pub use scenario::{
     DailyReset, DownAnswer, ErrorSpec, FaultKind, FaultSpec, Message, ModelSpec, OutputTokens,
-    QuotaOptions, Scenario, ScenarioBuilder, ScenarioError, Vendor, WhenFull, Window,
+    QuotaOptions, Recording, RecordingEnd, Scenario, ScenarioBuilder, ScenarioError, Vendor,
+    WhenFull, Window,
 };
 #[cfg(feature = "sdk-client")]
 pub use sdk_client::SimHttpClient;

@@ -195,7 +195,7 @@ fn scenarios_of_the_readme_are_sound() {
     let scenarios: Vec<_> = blocks
         .filter_map(|block| block.split("```").next())
         .collect();
-    assert_eq!(scenarios.len(), 3);
+    assert_eq!(scenarios.len(), 4);
     for text in scenarios {
         let file = scenario(text);
         let (code, _, errors) = output(bedrock_sim().arg("check").arg(file.path()));

@@ -5,6 +5,7 @@ use std::{borrow::Cow, time::Duration};
 use serde::Deserialize;
 
 use super::{ErrorText, Exception};
+use crate::Recording;
 
 /// A model in a region: what [`Engine::resolve`](super::Engine::resolve) makes of a model id.
 ///
@@ -210,6 +211,8 @@ pub enum StreamFault {
     },
     /// The stream ends in good order, but without its last events: `messageStop` and `metadata`.
     NoMessageStop,
+    /// A recording is played in the place of the answer.
+    Recording(Recording),
 }
 
 /// How a call ended.

@@ -68,6 +68,7 @@ pub(super) fn of_fault(
         FaultKind::CloseInsideFrame {
             after_events: events,
         } => StreamFault::CloseInsideFrame { events },
+        FaultKind::Recording(ref recording) => StreamFault::Recording(recording.clone()),
     };
     ControlFlow::Continue(Change {
         delay: Duration::ZERO,

@@ -5,7 +5,7 @@ use std::{collections::HashMap, fmt::Display, time::Duration};
 use tower_bedrock::ModelId;
 
 use super::{FaultKind, FaultSpec, ModelSpec, OutputTokens, Scenario, ScenarioError, Window};
-use crate::{Exception, Operation, target::Target};
+use crate::{Exception, Operation, target::Target, wire::replay::Replay};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -309,6 +309,14 @@ fn what(fault: &FaultSpec, place: impl Fn(&'static str) -> Place) -> Result<(), 
                 ),
             );
         }
+    }
+    if let FaultKind::Recording(recording) = &fault.what
+        && let Err(error) = Replay::new(recording, Duration::ZERO, 0)
+    {
+        return refuse(
+            place("frames"),
+            format_args!("a frame cannot be written: {error}"),
+        );
     }
     if let FaultKind::Error(error) | FaultKind::StreamException { error, .. } = &fault.what {
         let has_original = matches!(

@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, time::Duration};
 
-use crate::{ErrorText, Exception, ModelSpec, Operation, Refusal, RetryAfterHint};
+use crate::{ErrorText, Exception, ModelSpec, Operation, Recording, Refusal, RetryAfterHint};
 
 /// A fault script: what goes wrong, where, and when.
 ///
@@ -103,6 +103,8 @@ pub enum FaultKind {
         /// Events sent before.
         after_events: u32,
     },
+    /// The stream is a recording.
+    Recording(Recording),
 }
 
 impl FaultKind {
@@ -122,6 +124,7 @@ impl FaultKind {
             Self::InvalidJson { .. } => "invalid-json",
             Self::NoMessageStop => "no-message-stop",
             Self::CloseInsideFrame { .. } => "close-inside-frame",
+            Self::Recording(_) => "recording",
         }
     }
 
@@ -135,7 +138,8 @@ impl FaultKind {
             | Self::BadCrc { .. }
             | Self::InvalidJson { .. }
             | Self::NoMessageStop
-            | Self::CloseInsideFrame { .. } => true,
+            | Self::CloseInsideFrame { .. }
+            | Self::Recording(_) => true,
             Self::Error(_)
             | Self::Reset
             | Self::NoAnswer

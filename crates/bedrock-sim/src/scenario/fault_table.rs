@@ -5,8 +5,9 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::{
-    DownAnswer, ErrorSpec, FaultKind, FaultSpec, Message,
+    DownAnswer, ErrorSpec, FaultKind, FaultSpec, Message, RecordingEnd,
     check::{Flaw, Place},
+    recording_table::{FrameTable, recording},
     shapes::one_or_many,
 };
 use crate::{ErrorText, Exception, Operation, RetryAfterHint};
@@ -30,6 +31,9 @@ pub(super) struct FaultTable {
     after_events: Option<u32>,
     #[serde(default, with = "humantime_serde")]
     lasts: Option<Duration>,
+    frames: Option<Vec<FrameTable>>,
+    chunk_bytes: Option<usize>,
+    end: Option<RecordingEnd>,
 
     #[serde(default, deserialize_with = "one_or_many")]
     model: Vec<String>,
@@ -136,6 +140,21 @@ impl FaultTable {
                 FaultKind::CloseInsideFrame { after_events },
                 &["after_events"],
             ),
+            "recording" => {
+                let frames = self.frames.as_deref().ok_or_else(|| {
+                    Flaw::new(
+                        Place::Fault(number, "what"),
+                        "`recording` needs `frames`: what is sent",
+                    )
+                })?;
+                let recording =
+                    recording(frames, self.chunk_bytes, self.end.unwrap_or_default())
+                        .map_err(|(key, reason)| Flaw::new(Place::Fault(number, key), reason))?;
+                (
+                    FaultKind::Recording(recording),
+                    &["frames", "chunk_bytes", "end"],
+                )
+            }
             code => {
                 let Some(exception) = Exception::from_code(code) else {
                     return Err(unknown(number, "what", code));
@@ -211,6 +230,9 @@ impl FaultTable {
             ("exception", self.exception.is_some()),
             ("after_events", self.after_events.is_some()),
             ("lasts", self.lasts.is_some()),
+            ("frames", self.frames.is_some()),
+            ("chunk_bytes", self.chunk_bytes.is_some()),
+            ("end", self.end.is_some()),
         ];
         match given
             .into_iter()
@@ -228,7 +250,7 @@ impl FaultTable {
 fn unknown(number: usize, key: &'static str, name: &str) -> Flaw {
     let codes: Vec<_> = Exception::ALL.iter().map(|one| one.code()).collect();
     let kinds = "reset, no-answer, slow-first-token, down, stream-cut, stream-stall, \
-                 stream-exception, bad-crc, invalid-json, no-message-stop, close-inside-frame";
+                 stream-exception, bad-crc, invalid-json, no-message-stop, close-inside-frame, recording";
     let mut reason = format!("{name:?} is none of {}", codes.join(", "));
     if key == "what" {
         reason.push_str(", ");

@@ -7,6 +7,8 @@ mod fault_table;
 mod file;
 mod model;
 mod options;
+mod recording;
+mod recording_table;
 mod shapes;
 #[cfg(test)]
 mod tests;
@@ -17,6 +19,8 @@ pub use error::ScenarioError;
 pub use fault::{DownAnswer, ErrorSpec, FaultKind, FaultSpec, Message};
 pub use model::{ModelSpec, OutputTokens, Vendor, WhenFull};
 pub use options::{DailyReset, QuotaOptions, Window};
+pub(crate) use recording::Part;
+pub use recording::{Recording, RecordingEnd};
 
 /// What a simulated Bedrock is made of: its models with their quotas and capacity, and what goes
 /// wrong with them.

@@ -13,7 +13,7 @@ use http_body::{Body, Frame, SizeHint};
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::{SimError, settlement::Settlement, state::later};
-use crate::wire::script::{Act, Script};
+use crate::wire::script::{Act, Course};
 
 /// How long a cut waits, so that a server gets out what was sent before it. The scenario's own
 /// times are far longer.
@@ -29,7 +29,7 @@ enum Kind {
 
 /// An event stream under way.
 pub(super) struct StreamBody {
-    script: Script,
+    course: Course,
     admitted: Instant,
     /// `None` once settled.
     settlement: Option<Settlement>,
@@ -42,9 +42,9 @@ impl SimBody {
         Self(Kind::Whole(body.into()))
     }
 
-    pub(super) fn stream(script: Script, admitted: Instant, settlement: Settlement) -> Self {
+    pub(super) fn stream(course: Course, admitted: Instant, settlement: Settlement) -> Self {
         Self(Kind::Stream(Box::new(StreamBody {
-            script,
+            course,
             admitted,
             settlement: Some(settlement),
             sleep: Box::pin(sleep_until(admitted)),
@@ -55,12 +55,12 @@ impl SimBody {
 
 impl StreamBody {
     fn poll_act(&mut self, cx: &mut Context<'_>) -> Poll<Result<Act, SimError>> {
-        let Some(due) = self.script.due() else {
+        let Some(due) = self.course.due() else {
             return Poll::Pending;
         };
         if !self.cutting {
             ready!(self.poll_until(later(self.admitted, due), cx));
-            let act = self.script.act(self.admitted.elapsed());
+            let act = self.course.act(self.admitted.elapsed());
             match act {
                 Ok(Act::Cut) => self.cutting = true,
                 Ok(act) => return Poll::Ready(Ok(act)),
@@ -85,8 +85,8 @@ impl StreamBody {
 
     /// Settles as soon as the stream's fate is sealed: nobody has to poll the body to its end.
     fn note_progress(&mut self) {
-        let tokens = self.script.tokens_sent();
-        if self.script.is_complete() {
+        let tokens = self.course.tokens_sent();
+        if self.course.is_complete() {
             if let Some(settlement) = self.settlement.take() {
                 settlement.complete(tokens);
             }

@@ -21,7 +21,7 @@ use crate::{
         header as own,
         reply::{Reply, Took},
         request::{self, Dialect, Prompt},
-        script::{Pace, Script},
+        script::{Course, Pace},
     },
 };
 
@@ -43,8 +43,9 @@ pub(super) async fn generate(
     if operation.is_stream() {
         let settlement = Settlement::new(Arc::clone(shared), admitted.ticket, Progress::Sent(0));
         let headers = stream_headers(&reply);
-        let script = Script::new(reply, pace, admitted.stream_fault);
-        let mut response = Response::new(SimBody::stream(script, arrived, settlement));
+        // The scenario was checked: its frames can be written.
+        let course = Course::new(reply, pace, admitted.stream_fault).map_err(|_| Stop::Reset)?;
+        let mut response = Response::new(SimBody::stream(course, arrived, settlement));
         *response.headers_mut() = headers;
         return Ok(response);
     }

@@ -14,7 +14,7 @@ pub(crate) type FrameError = aws_smithy_eventstream::error::Error;
 const OVERHEAD: usize = 128;
 
 /// A frame with an event.
-pub(crate) fn event(name: &'static str, payload: Vec<u8>) -> Result<BytesMut, FrameError> {
+pub(crate) fn event(name: impl Into<StrBytes>, payload: Vec<u8>) -> Result<BytesMut, FrameError> {
     let headers = vec![
         header(":event-type", name),
         header(":content-type", "application/json"),
@@ -24,13 +24,29 @@ pub(crate) fn event(name: &'static str, payload: Vec<u8>) -> Result<BytesMut, Fr
 }
 
 /// A frame with an exception; `member` is its name in the stream's union, in camel case.
-pub(crate) fn exception(member: &'static str, payload: Vec<u8>) -> Result<BytesMut, FrameError> {
+pub(crate) fn exception(
+    member: impl Into<StrBytes>,
+    payload: Vec<u8>,
+) -> Result<BytesMut, FrameError> {
     let headers = vec![
         header(":exception-type", member),
         header(":content-type", "application/json"),
         header(":message-type", "exception"),
     ];
     encode(headers, payload)
+}
+
+/// A frame with an error that the operation does not declare.
+pub(crate) fn error(
+    code: impl Into<StrBytes>,
+    message: impl Into<StrBytes>,
+) -> Result<BytesMut, FrameError> {
+    let headers = vec![
+        header(":error-code", code),
+        header(":error-message", message),
+        header(":message-type", "error"),
+    ];
+    encode(headers, Vec::new())
 }
 
 /// The same frame with a checksum that does not fit.
@@ -47,8 +63,8 @@ pub(crate) fn half(frame: BytesMut) -> Bytes {
     frame.freeze().split_to(half)
 }
 
-fn header(name: &'static str, value: &'static str) -> Header {
-    let value = HeaderValue::String(StrBytes::from(value));
+fn header(name: &'static str, value: impl Into<StrBytes>) -> Header {
+    let value = HeaderValue::String(value.into());
     Header::new(StrBytes::from(name), value)
 }
 

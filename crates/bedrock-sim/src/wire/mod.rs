@@ -11,6 +11,7 @@ pub(crate) mod content;
 pub(crate) mod error;
 pub(crate) mod frame;
 pub(crate) mod guardrail;
+pub(crate) mod replay;
 pub(crate) mod reply;
 pub(crate) mod request;
 pub(crate) mod script;

@@ -7,6 +7,7 @@ use bytes::{Bytes, BytesMut};
 use super::{
     error::exception_payload,
     frame::{self, FrameError},
+    replay::Replay,
     reply::{Reply, Step, Took},
 };
 use crate::engine::StreamFault;
@@ -48,6 +49,73 @@ pub(crate) enum Act {
     Cut,
     /// The body ends.
     End,
+}
+
+/// What is sent in answer to a streaming call.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a body has one, behind a box already"
+)]
+pub(crate) enum Course {
+    /// What the model generates.
+    Generated(Script),
+    /// What was recorded.
+    Recorded(Replay),
+}
+
+impl Course {
+    /// The course of a reply, or of the recording that a fault plays in its place.
+    ///
+    /// # Errors
+    ///
+    /// When a frame of the recording cannot be written.
+    pub(crate) fn new(
+        reply: Reply,
+        pace: Pace,
+        fault: Option<StreamFault>,
+    ) -> Result<Self, FrameError> {
+        if let Some(StreamFault::Recording(recording)) = &fault {
+            let replay = Replay::new(recording, pace.first_token_after, reply.answer.tokens)?;
+            return Ok(Self::Recorded(replay));
+        }
+        Ok(Self::Generated(Script::new(reply, pace, fault)))
+    }
+
+    /// When the next act is due, counted from the call's admission; `None` for never.
+    pub(crate) fn due(&self) -> Option<Duration> {
+        match self {
+            Self::Generated(script) => script.due(),
+            Self::Recorded(replay) => replay.due(),
+        }
+    }
+
+    /// What is due now, `elapsed` after the call's admission.
+    ///
+    /// # Errors
+    ///
+    /// When a frame cannot be written.
+    pub(crate) fn act(&mut self, elapsed: Duration) -> Result<Act, FrameError> {
+        match self {
+            Self::Generated(script) => script.act(elapsed),
+            Self::Recorded(replay) => Ok(replay.act()),
+        }
+    }
+
+    /// How many tokens have been sent.
+    pub(crate) fn tokens_sent(&self) -> u64 {
+        match self {
+            Self::Generated(script) => script.tokens_sent(),
+            Self::Recorded(replay) => replay.tokens_sent(),
+        }
+    }
+
+    /// Whether everything was sent.
+    pub(crate) fn is_complete(&self) -> bool {
+        match self {
+            Self::Generated(script) => script.is_complete(),
+            Self::Recorded(replay) => replay.is_complete(),
+        }
+    }
 }
 
 /// A streamed reply on its way.
@@ -154,7 +222,8 @@ impl Script {
                 self.stalled = self.stalled.saturating_add(lasts.unwrap_or_default());
                 self.send(elapsed, BytesMut::freeze)
             }
-            None => self.send(elapsed, BytesMut::freeze),
+            // A recording is played in the place of a script, not within it.
+            Some(StreamFault::Recording(_)) | None => self.send(elapsed, BytesMut::freeze),
         }
     }
 
@@ -211,5 +280,6 @@ fn strikes(fault: &StreamFault, sent: u32, next: Option<Step>) -> bool {
         | StreamFault::BadCrcAfter { events }
         | StreamFault::InvalidJsonAfter { events } => *events == sent && next.is_some(),
         StreamFault::NoMessageStop => next == Some(Step::MessageStop),
+        StreamFault::Recording(_) => false,
     }
 }

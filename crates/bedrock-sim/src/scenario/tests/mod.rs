@@ -95,6 +95,20 @@ fn a_file_says_the_same_as_code() {
         what = "down"
         answer = "no-answer"
         until = "1s"
+
+        [[fault]]
+        what = "recording"
+        chunk_bytes = 7
+        end = "cut"
+        frames = [
+            { event = "messageStart", payload = '{"role":"assistant"}' },
+            { event = "heartbeat" },
+            { chunk = '{"type":"ping"}' },
+            { pause = "20ms" },
+            { exception = "throttlingException", payload = '{"message":"slow down"}' },
+            { error = "InternalFailure", message = "oh" },
+            { bytes = "AAH/" },
+        ]
         "#,
     )
     .unwrap();
@@ -169,6 +183,18 @@ fn a_file_says_the_same_as_code() {
             })
             .until(ms(1_000)),
         )
+        .fault(FaultSpec::new(FaultKind::Recording(
+            Recording::new()
+                .event("messageStart", r#"{"role":"assistant"}"#)
+                .event("heartbeat", "{}")
+                .chunk(r#"{"type":"ping"}"#)
+                .pause(ms(20))
+                .exception("throttlingException", r#"{"message":"slow down"}"#)
+                .error("InternalFailure", "oh")
+                .bytes([0, 1, 255])
+                .in_chunks_of(7)
+                .end(RecordingEnd::Cut),
+        )))
         .build()
         .unwrap();
     assert_eq!(file, code);

@@ -3,7 +3,7 @@
 use std::fs;
 
 use super::NOVA;
-use crate::{FaultKind, FaultSpec, ModelSpec, Scenario, ScenarioBuilder};
+use crate::{FaultKind, FaultSpec, ModelSpec, Recording, Scenario, ScenarioBuilder};
 
 /// A scenario that cannot be is refused with the place and the reason.
 #[test]
@@ -202,6 +202,39 @@ fn a_bad_fault_is_refused_with_line_and_reason() {
             "what = 'ThrottlingException'\nretry_after = '1s'\n|x_amz_retry_after = '1s'",
             "exclude each other",
         ),
+        ("|what = 'recording'", "needs `frames`"),
+        (
+            "what = 'recording'\n|frames = [{ event = 'x' }, {}]",
+            "frame 2: it has one of event, exception,",
+        ),
+        (
+            "what = 'recording'\n|frames = [{ event = 'x', pause = '1s' }]",
+            "frame 1: it has one of",
+        ),
+        (
+            "what = 'recording'\n|frames = [{ event = 'x', message = 'y' }]",
+            "`message` means nothing to \"event\"",
+        ),
+        (
+            "what = 'recording'\n|frames = [{ error = 'x', payload = 'y' }]",
+            "`payload` means nothing to \"error\"",
+        ),
+        (
+            "what = 'recording'\n|frames = [{ bytes = '!' }]",
+            "`bytes` is not Base64",
+        ),
+        (
+            "what = 'recording'\nframes = []\n|chunk_bytes = 0",
+            "`chunk_bytes` is at least 1",
+        ),
+        (
+            "what = 'recording'\n|lasts = '1s'\nframes = []",
+            "`lasts` means nothing",
+        ),
+        (
+            "what = 'recording'\nframes = []\n|operation = 'Converse'",
+            "Converse has none",
+        ),
     ] {
         let table = if fault.contains('|') {
             "[[fault]]"
@@ -237,6 +270,11 @@ fn a_bad_builder_is_refused_with_the_reason() {
     assert_eq!(
         error(sound().fault(FaultSpec::new(FaultKind::Reset).model("a.b"))),
         "fault 1: no [[model]] of the scenario is called \"a.b\""
+    );
+    let too_long = Recording::new().event("x".repeat(70_000), "{}");
+    assert!(
+        error(sound().fault(FaultSpec::new(FaultKind::Recording(too_long))))
+            .starts_with("fault 1: a frame cannot be written")
     );
 }
 

@@ -4,6 +4,7 @@ mod cache;
 mod counting;
 mod faults;
 mod head;
+mod recordings;
 mod refusals;
 mod streams;
 
