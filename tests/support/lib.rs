@@ -1,5 +1,8 @@
 //! What the tests share: scenarios, inputs, and stacks over the simulator.
 
+pub mod sigv4;
+pub mod verifying;
+
 use aws_credential_types::Credentials;
 use aws_sdk_bedrockruntime::{
     config::{BehaviorVersion, Builder, Region},
