@@ -18,3 +18,6 @@ pub use self::{
     response::ResponseStream,
     stalled::StreamStalled,
 };
+
+#[cfg(test)]
+mod tests;
