@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use super::{
     cooldown::Cooldown,
     event::TransitionReason,
-    nanos,
+    later,
     policy::CircuitPolicy,
     snapshot::CircuitState,
     window::{Counts, Window},
@@ -15,15 +17,14 @@ const MILLION: u64 = 1_000_000;
 
 /// One circuit: what came of its calls, and whether the next one may go.
 ///
-/// It has no clock. `now` is in nanoseconds from any start; a `now` before one that was seen
-/// counts as that one.
+/// It has no clock: `now` is told. One that is before another that was told counts as that one.
 #[derive(Clone, Debug)]
 pub(super) struct Breaker {
     policy: CircuitPolicy,
     /// The rates of failures and of slow calls that open it, in millionths.
     failure_rate: Option<u64>,
     slow_rate: Option<u64>,
-    now: u64,
+    now: Instant,
     state: State,
     /// Counts transitions. What was admitted in one generation says nothing in another.
     generation: u64,
@@ -39,7 +40,7 @@ pub(super) struct Breaker {
 enum State {
     Closed,
     Open {
-        until: u64,
+        until: Instant,
     },
     HalfOpen {
         probes: Vec<Probe>,
@@ -56,7 +57,7 @@ enum State {
 struct Probe {
     number: u64,
     /// When its place is free for another.
-    until: u64,
+    until: Instant,
 }
 
 /// What a call was admitted by.
@@ -70,8 +71,8 @@ pub(super) struct Ticket {
 /// Why a call was not admitted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Refused {
-    /// It is worth asking again after so many nanoseconds, if that is known.
-    Open { retry_in: Option<u64> },
+    /// It is worth asking again after so long, if that is known.
+    Open { retry_in: Option<Duration> },
     /// The circuit is forgotten: another one stands for its route.
     Forgotten,
 }
@@ -101,8 +102,8 @@ pub(super) struct Change {
     pub(super) to: CircuitState,
     pub(super) reason: TransitionReason,
     pub(super) generation: u64,
-    /// How long nothing is sent, in nanoseconds, when the circuit opened for a time.
-    pub(super) cooldown: Option<u64>,
+    /// How long nothing is sent, when the circuit opened for a time.
+    pub(super) cooldown: Option<Duration>,
     /// What counted before.
     pub(super) counts: Counts,
 }
@@ -117,20 +118,20 @@ pub(super) struct View {
     pub(super) consecutive_failures: u32,
     pub(super) probes: usize,
     /// `Ok` if a call would be admitted.
-    pub(super) passage: Result<(), Option<u64>>,
+    pub(super) passage: Result<(), Option<Duration>>,
     pub(super) abandoned: u64,
     pub(super) refused: u64,
 }
 
 impl Breaker {
-    pub(super) fn new(policy: CircuitPolicy) -> Self {
+    pub(super) fn new(now: Instant, policy: CircuitPolicy) -> Self {
         Self {
-            now: 0,
+            now,
             state: State::Closed,
             generation: 0,
-            window: Window::new(nanos(policy.window)),
+            window: Window::new(now, policy.window),
             consecutive_failures: 0,
-            cooldown: Cooldown::new(&policy),
+            cooldown: Cooldown::new(now, &policy),
             next_probe: 1,
             abandoned: 0,
             refused: 0,
@@ -149,7 +150,7 @@ impl Breaker {
     }
 
     /// Asks for admission. An open circuit whose cooldown is over becomes half-open by it.
-    pub(super) fn admit(&mut self, now: u64) -> (Result<Ticket, Refused>, Option<Change>) {
+    pub(super) fn admit(&mut self, now: Instant) -> (Result<Ticket, Refused>, Option<Change>) {
         let now = self.advance(now);
         let mut change = None;
         if let State::Open { until } = self.state
@@ -164,28 +165,31 @@ impl Breaker {
         (self.take_place(now), change)
     }
 
-    fn take_place(&mut self, now: u64) -> Result<Ticket, Refused> {
+    fn take_place(&mut self, now: Instant) -> Result<Ticket, Refused> {
         let generation = self.generation;
         let retry_in = match &mut self.state {
             State::Closed | State::ForcedClosed => {
                 return Ok(Ticket::closed(generation));
             }
             State::Forgotten => return Err(Refused::Forgotten),
-            State::Open { until } => Some(*until - now),
+            State::Open { until } => Some(until.saturating_duration_since(now)),
             State::ForcedOpen => None,
             State::HalfOpen { probes, .. } => {
                 probes.retain(|probe| probe.until > now);
                 if (probes.len() as u64) < u64::from(self.policy.probes) {
                     let number = self.next_probe;
                     self.next_probe += 1;
-                    let until = now.saturating_add(nanos(self.policy.probe_limit));
+                    let until = later(now, self.policy.probe_limit);
                     probes.push(Probe { number, until });
                     return Ok(Ticket {
                         generation,
                         probe: number,
                     });
                 }
-                probes.iter().map(|probe| probe.until - now).min()
+                probes
+                    .iter()
+                    .map(|probe| probe.until.saturating_duration_since(now))
+                    .min()
             }
         };
         self.refused += 1;
@@ -194,19 +198,20 @@ impl Breaker {
 
     /// Refuses a call that would not be admitted now, and leaves it be if it would: when it is worth
     /// asking again.
-    pub(super) fn refuse_early(&mut self, now: u64) -> Result<(), Option<u64>> {
+    pub(super) fn refuse_early(&mut self, now: Instant) -> Result<(), Option<Duration>> {
         let passage = self.view(now).passage;
         self.refused += u64::from(passage.is_err());
         passage
     }
 
-    /// A call that was admitted by `ticket` is over. `draw` takes a number up to the one it is given.
+    /// A call that was admitted by `ticket` is over. `draw` takes a time up to the one it is given.
+    #[inline]
     pub(super) fn settle(
         &mut self,
-        now: u64,
+        now: Instant,
         ticket: Ticket,
         outcome: Outcome,
-        draw: impl FnOnce(u64) -> u64,
+        draw: impl FnOnce(Duration) -> Duration,
     ) -> Option<Change> {
         let now = self.advance(now);
         if ticket.generation != self.generation {
@@ -225,17 +230,18 @@ impl Breaker {
     /// says of the route.
     pub(super) fn abandon(
         &mut self,
-        now: u64,
+        now: Instant,
         ticket: Ticket,
         outcome: Outcome,
-        draw: impl FnOnce(u64) -> u64,
+        draw: impl FnOnce(Duration) -> Duration,
     ) -> Option<Change> {
         self.abandoned += 1;
         self.settle(now, ticket, outcome, draw)
     }
 
     /// Counts what came of a call through the closed circuit, and tells whether that trips it.
-    fn count(&mut self, now: u64, outcome: Outcome) -> Option<TransitionReason> {
+    #[inline]
+    fn count(&mut self, now: Instant, outcome: Outcome) -> Option<TransitionReason> {
         match outcome {
             Outcome::Success { is_slow } => {
                 self.window.record(false, is_slow);
@@ -281,10 +287,10 @@ impl Breaker {
 
     fn settle_probe(
         &mut self,
-        now: u64,
+        now: Instant,
         ticket: Ticket,
         outcome: Outcome,
-        draw: impl FnOnce(u64) -> u64,
+        draw: impl FnOnce(Duration) -> Duration,
     ) -> Option<Change> {
         let State::HalfOpen { probes, successes } = &mut self.state else {
             return None;
@@ -312,7 +318,7 @@ impl Breaker {
     }
 
     /// Opens the circuit until it is told otherwise.
-    pub(super) fn force_open(&mut self, now: u64) -> Option<Change> {
+    pub(super) fn force_open(&mut self, now: Instant) -> Option<Change> {
         self.advance(now);
         match self.state {
             State::ForcedOpen | State::Forgotten => None,
@@ -321,7 +327,7 @@ impl Breaker {
     }
 
     /// Closes the circuit until it is told otherwise, whatever its calls say.
-    pub(super) fn force_closed(&mut self, now: u64) -> Option<Change> {
+    pub(super) fn force_closed(&mut self, now: Instant) -> Option<Change> {
         self.advance(now);
         match self.state {
             State::ForcedClosed | State::Forgotten => None,
@@ -330,12 +336,12 @@ impl Breaker {
     }
 
     /// Closes the circuit as if nothing had ever happened.
-    pub(super) fn reset(&mut self, now: u64) -> Option<Change> {
-        self.advance(now);
+    pub(super) fn reset(&mut self, now: Instant) -> Option<Change> {
+        let now = self.advance(now);
         if let State::Forgotten = self.state {
             return None;
         }
-        self.cooldown = Cooldown::new(&self.policy);
+        self.cooldown = Cooldown::new(now, &self.policy);
         Some(self.close(TransitionReason::Reset))
     }
 
@@ -347,13 +353,13 @@ impl Breaker {
     }
 
     /// What is known at `now`. Changes nothing but what time changes.
-    pub(super) fn view(&mut self, now: u64) -> View {
+    pub(super) fn view(&mut self, now: Instant) -> View {
         let now = self.advance(now);
         let mut in_flight = 0;
         let passage = match &self.state {
             State::Closed | State::ForcedClosed | State::Forgotten => Ok(()),
             State::Open { until } if *until <= now => Ok(()),
-            State::Open { until } => Err(Some(until - now)),
+            State::Open { until } => Err(Some(until.saturating_duration_since(now))),
             State::ForcedOpen => Err(None),
             State::HalfOpen { probes, .. } => {
                 let places = probes.iter().filter(|probe| probe.until > now);
@@ -361,7 +367,9 @@ impl Breaker {
                 if (in_flight as u64) < u64::from(self.policy.probes) {
                     Ok(())
                 } else {
-                    Err(places.map(|probe| probe.until - now).min())
+                    Err(places
+                        .map(|probe| probe.until.saturating_duration_since(now))
+                        .min())
                 }
             }
         };
@@ -383,11 +391,12 @@ impl Breaker {
     }
 
     /// When it was last asked or told anything.
-    pub(super) const fn last_used(&self) -> u64 {
+    pub(super) const fn last_used(&self) -> Instant {
         self.now
     }
 
-    fn advance(&mut self, now: u64) -> u64 {
+    #[inline]
+    fn advance(&mut self, now: Instant) -> Instant {
         self.now = self.now.max(now);
         self.window.advance(self.now);
         self.now
@@ -395,12 +404,12 @@ impl Breaker {
 
     fn open(
         &mut self,
-        now: u64,
+        now: Instant,
         reason: TransitionReason,
-        draw: impl FnOnce(u64) -> u64,
+        draw: impl FnOnce(Duration) -> Duration,
     ) -> Change {
         let length = self.cooldown.next(now, draw);
-        let until = now.saturating_add(length);
+        let until = later(now, length);
         self.turn(State::Open { until }, reason, Some(length))
     }
 
@@ -409,7 +418,7 @@ impl Breaker {
         self.turn(State::Closed, reason, None)
     }
 
-    fn turn(&mut self, to: State, reason: TransitionReason, cooldown: Option<u64>) -> Change {
+    fn turn(&mut self, to: State, reason: TransitionReason, cooldown: Option<Duration>) -> Change {
         let from = std::mem::replace(&mut self.state, to).name();
         let counts = self.window.total();
         self.generation += 1;

@@ -16,7 +16,6 @@ use super::{
     event::{CircuitEvent, CircuitTransition},
     invalid::InvalidCircuitPolicy,
     key::CircuitKey,
-    nanos,
     permit::Permit,
     policy::CircuitPolicy,
     snapshot::{CircuitSnapshot, CircuitState},
@@ -82,8 +81,6 @@ pub(super) struct Settings {
     pub(super) bus: Bus,
     key: CircuitKey,
     home: Option<Region>,
-    /// When the circuits' time starts.
-    start: Instant,
 }
 
 impl CircuitBreakers {
@@ -97,7 +94,6 @@ impl CircuitBreakers {
             bus: Bus::default(),
             key: CircuitKey::Route,
             home: None,
-            start: Instant::now(),
         })
     }
 
@@ -224,11 +220,13 @@ impl CircuitBreakers {
     pub(super) fn admit(&self, call: &CallContext) -> Result<Permit, Error> {
         loop {
             let circuit = self.circuit(&call.route);
-            match Permit::ask(circuit, call) {
-                Ok(permit) => return Ok(permit),
+            let slow_calls = self.0.settings.policy.slow_calls;
+            let sent_at = slow_calls.map(|_| Instant::now());
+            match circuit.admit(|| sent_at.unwrap_or_else(Instant::now)) {
+                Ok(ticket) => return Ok(Permit::new(circuit, ticket, call.deadline, sent_at)),
                 // Forgotten in this very moment.
-                Err((_, Refused::Forgotten)) => {}
-                Err((circuit, Refused::Open { retry_in })) => {
+                Err(Refused::Forgotten) => {}
+                Err(Refused::Open { retry_in }) => {
                     return Err(self.refuse(&circuit, call, retry_in));
                 }
             }
@@ -244,8 +242,7 @@ impl CircuitBreakers {
         asked.map_err(|retry_in| self.refuse(&circuit, call, retry_in))
     }
 
-    fn refuse(&self, circuit: &Circuit, call: &CallContext, retry_in: Option<u64>) -> Error {
-        let retry_in = retry_in.map(Duration::from_nanos);
+    fn refuse(&self, circuit: &Circuit, call: &CallContext, retry_in: Option<Duration>) -> Error {
         let refusal = CircuitOpen::new(circuit.route().clone(), retry_in);
         for listener in &*self.0.settings.bus.listeners() {
             listener(&CircuitEvent::Refused {
@@ -256,6 +253,7 @@ impl CircuitBreakers {
         Error::from(refusal).with_context(call)
     }
 
+    #[inline]
     fn circuit(&self, route: &Route) -> Arc<Circuit> {
         self.0.circuits.get_or_insert(&self.0.settings, route)
     }
@@ -273,7 +271,6 @@ impl CircuitBreakers {
             bus: old.bus.another(),
             key: old.key,
             home: old.home.clone(),
-            start: old.start,
         };
         change(&mut settings);
         Self::of(settings)
@@ -291,7 +288,7 @@ impl RouteGate for CircuitBreakers {
             Ok(()) => Passage::Open,
             Err(retry_in) => Passage::Closed {
                 cause: Cause::CircuitOpen,
-                retry_in: retry_in.map(Duration::from_nanos),
+                retry_in,
             },
         }
     }
@@ -302,16 +299,12 @@ fn snapshot(circuit: &Circuit, now: Instant) -> CircuitSnapshot {
 }
 
 impl Settings {
-    /// The circuits' time at `now`, in nanoseconds.
-    pub(super) fn time(&self, now: Instant) -> u64 {
-        nanos(now.saturating_duration_since(self.start))
-    }
-
     pub(super) fn key_of(&self, route: &Route) -> Route {
         self.key.of(route, self.home.as_ref())
     }
 
     /// Whether the circuit that stands for `key` is the one of `route`.
+    #[inline]
     pub(super) fn is_of(&self, key: &Route, route: &Route) -> bool {
         self.key.matches(key, route, self.home.as_ref())
     }

@@ -6,9 +6,9 @@ use std::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
-use rand::RngExt;
 use tokio::{sync::watch, time::Instant};
 
 use super::{
@@ -17,7 +17,7 @@ use super::{
     event::CircuitTransition,
     snapshot::CircuitState,
 };
-use crate::route::Route;
+use crate::{retry::uniform, route::Route};
 
 /// The state machine of one route, and what all that use it share.
 pub(super) struct Circuit {
@@ -32,7 +32,7 @@ pub(super) struct Circuit {
 
 impl Circuit {
     pub(super) fn new(route: Route, settings: Arc<Settings>) -> Self {
-        let breaker = Breaker::new(settings.policy);
+        let breaker = Breaker::new(Instant::now(), settings.policy);
         Self {
             route,
             passes: AtomicU64::new(pass_word(&breaker)),
@@ -43,15 +43,18 @@ impl Circuit {
     }
 
     /// What it stands for.
+    #[inline]
     pub(super) const fn route(&self) -> &Route {
         &self.route
     }
 
+    #[inline]
     pub(super) const fn settings(&self) -> &Arc<Settings> {
         &self.settings
     }
 
     /// Asks for admission; `now` is asked for only if it matters.
+    #[inline]
     pub(super) fn admit(
         self: &Arc<Self>,
         now: impl FnOnce() -> Instant,
@@ -60,41 +63,43 @@ impl Circuit {
         if word & 1 == 1 {
             return Ok(Ticket::closed(word >> 1));
         }
-        let now = self.settings.time(now());
+        let now = now();
         self.change(|breaker| breaker.admit(now))
     }
 
     /// Refuses a call that would not be admitted now, and leaves it be if it would.
-    pub(super) fn refuse_early(&self) -> Result<(), Option<u64>> {
+    pub(super) fn refuse_early(&self) -> Result<(), Option<Duration>> {
         if self.passes() {
             return Ok(());
         }
-        let now = self.settings.time(Instant::now());
+        let now = Instant::now();
         self.lock().refuse_early(now)
     }
 
     /// A call that was admitted by `ticket` is over.
+    #[inline]
     pub(super) fn settle(self: &Arc<Self>, now: Instant, ticket: Ticket, outcome: Outcome) {
-        let now = self.settings.time(now);
         let draw = |most| self.draw(most);
         self.change(|breaker| ((), breaker.settle(now, ticket, outcome, draw)));
     }
 
     /// Nobody waits any more for a call that was admitted by `ticket`.
     pub(super) fn abandon(self: &Arc<Self>, now: Instant, ticket: Ticket, outcome: Outcome) {
-        let now = self.settings.time(now);
         let draw = |most| self.draw(most);
         self.change(|breaker| ((), breaker.abandon(now, ticket, outcome, draw)));
     }
 
-    fn draw(&self, most: u64) -> u64 {
+    fn draw(&self, most: Duration) -> Duration {
         let jitter = &self.settings.jitter;
-        jitter.with(|rng| rng.random_range(0..=most))
+        jitter.with(|rng| uniform(most, rng))
     }
 
     /// Changes it by hand.
-    pub(super) fn force(self: &Arc<Self>, force: impl FnOnce(&mut Breaker, u64) -> Option<Change>) {
-        let now = self.settings.time(Instant::now());
+    pub(super) fn force(
+        self: &Arc<Self>,
+        force: impl FnOnce(&mut Breaker, Instant) -> Option<Change>,
+    ) {
+        let now = Instant::now();
         self.change(|breaker| ((), force(breaker, now)));
     }
 
@@ -108,7 +113,6 @@ impl Circuit {
     }
 
     pub(super) fn view(&self, now: Instant) -> View {
-        let now = self.settings.time(now);
         self.lock().view(now)
     }
 
@@ -118,7 +122,7 @@ impl Circuit {
     }
 
     /// When it was last asked or told anything.
-    pub(super) fn last_used(&self) -> u64 {
+    pub(super) fn last_used(&self) -> Instant {
         self.lock().last_used()
     }
 
@@ -152,6 +156,7 @@ impl Circuit {
     }
 
     /// Changes the state machine, and tells everybody if its state has changed.
+    #[inline]
     fn change<T>(self: &Arc<Self>, change: impl FnOnce(&mut Breaker) -> (T, Option<Change>)) -> T {
         let mut breaker = self.lock();
         let (result, changed) = change(&mut breaker);
@@ -168,6 +173,7 @@ impl Circuit {
         result
     }
 
+    #[inline]
     fn lock(&self) -> MutexGuard<'_, Breaker> {
         self.breaker.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -1,7 +1,6 @@
 //! The circuits that are remembered.
 
 use std::{
-    cmp::Reverse,
     collections::HashMap,
     sync::{Arc, OnceLock, PoisonError, RwLock},
 };
@@ -27,6 +26,7 @@ pub(super) struct Circuits {
 
 impl Circuits {
     /// The circuit of `route`, if it is known.
+    #[inline]
     pub(super) fn get(&self, settings: &Settings, route: &Route) -> Option<Arc<Circuit>> {
         for circuit in self.first.iter().map_while(OnceLock::get) {
             if settings.is_of(circuit.route(), route) {
@@ -40,6 +40,7 @@ impl Circuits {
     }
 
     /// The circuit of `route`, a closed one if it is not known.
+    #[inline]
     pub(super) fn get_or_insert(&self, settings: &Arc<Settings>, route: &Route) -> Arc<Circuit> {
         if let Some(known) = self.get(settings, route) {
             return known;
@@ -115,9 +116,9 @@ fn is_idle(circuit: &Circuit, now: Instant) -> bool {
 
 /// The less, the sooner it is forgotten: the closed ones before the others, the longest unused
 /// first. What somebody set by hand or watches is never forgotten.
-fn how_missed(circuit: &Circuit, now: Instant) -> Option<(bool, Reverse<u64>)> {
+fn how_missed(circuit: &Circuit, now: Instant) -> Option<(bool, Instant)> {
     let last_used = circuit.last_used();
     let view = circuit.view(now);
     let is_kept = view.is_forced || circuit.is_watched();
-    (!is_kept).then_some((view.state != CircuitState::Closed, Reverse(last_used)))
+    (!is_kept).then_some((view.state != CircuitState::Closed, last_used))
 }

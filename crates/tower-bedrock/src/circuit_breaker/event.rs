@@ -84,7 +84,7 @@ impl CircuitTransition {
             to: change.to,
             reason: change.reason,
             generation: change.generation,
-            cooldown: change.cooldown.map(Duration::from_nanos),
+            cooldown: change.cooldown,
             calls: change.counts.calls,
             failures: change.counts.failures,
             slow_calls: change.counts.slow,

@@ -57,8 +57,7 @@ where
         }
     }
 
-    pub(super) const fn called(response: S::Future, permit: Permit) -> Self {
-        let permit = Some(permit);
+    pub(super) const fn called(response: S::Future, permit: Option<Permit>) -> Self {
         Self {
             state: State::Called { response, permit },
         }
@@ -97,26 +96,21 @@ where
                     state.set(State::Called { response, permit });
                 }
                 StateProj::Called { response, permit } => {
-                    let Poll::Ready(result) = response.poll(cx) else {
-                        if let Some(permit) = permit {
-                            permit.waits();
+                    // Looked at where it is: a response is large, and need not be moved.
+                    let mut polled = response.poll(cx).map_err(Into::into);
+                    match &mut polled {
+                        Poll::Pending => {
+                            if let Some(permit) = permit {
+                                permit.waits();
+                            }
                         }
-                        return Poll::Pending;
-                    };
-                    let result = result.map_err(Into::into);
-                    let Some(permit) = permit.take() else {
-                        return Poll::Ready(result);
-                    };
-                    return Poll::Ready(match result {
-                        Ok(mut response) => {
-                            permit.answered(&mut response);
-                            Ok(response)
-                        }
-                        Err(error) => {
-                            permit.failed(&error);
-                            Err(error)
-                        }
-                    });
+                        Poll::Ready(result) => match (permit.take(), result) {
+                            (Some(permit), Ok(response)) => permit.answered(response),
+                            (Some(permit), Err(error)) => permit.failed(error),
+                            (None, _) => {}
+                        },
+                    }
+                    return polled;
                 }
             }
         }

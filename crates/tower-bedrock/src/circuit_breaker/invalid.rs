@@ -11,6 +11,13 @@ pub enum InvalidCircuitPolicy {
         /// Which.
         setting: &'static str,
     },
+    /// A time of more than a day.
+    TooLong {
+        /// Which.
+        setting: &'static str,
+        /// What it was set to.
+        value: Duration,
+    },
     /// A rate that is not above 0 and at most 1.
     Rate {
         /// Which.
@@ -38,6 +45,9 @@ impl fmt::Display for InvalidCircuitPolicy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Zero { setting } => write!(f, "{setting} is 0; it is at least 1"),
+            Self::TooLong { setting, value } => {
+                write!(f, "the {setting} is {value:?}; it is at most a day")
+            }
             Self::Rate { setting, value } => {
                 write!(f, "the {setting} is {value}; it is above 0 and at most 1")
             }

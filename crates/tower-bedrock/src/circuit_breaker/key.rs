@@ -1,5 +1,7 @@
 //! What there is one circuit for.
 
+use std::ptr;
+
 use crate::route::{Region, Route, ServiceTier};
 
 /// What there is one circuit for.
@@ -32,8 +34,12 @@ impl CircuitKey {
     }
 
     /// Whether the circuit that stands for `key` is the one of `route`.
+    #[inline]
     pub(super) fn matches(self, key: &Route, route: &Route, home: Option<&Region>) -> bool {
-        let is_region = key.region.as_ref() == route.region.as_ref().or(home);
+        let is_region = match (&key.region, route.region.as_ref().or(home)) {
+            (Some(one), Some(other)) => ptr::eq(one.as_str(), other.as_str()) || one == other,
+            (one, other) => one.as_ref() == other,
+        };
         match self {
             Self::Route => is_region && key.tier == route.tier && key.model == route.model,
             Self::Model => is_region && key.model == route.model,

@@ -158,13 +158,12 @@ where
 
     fn call(&mut self, request: R) -> Self::Future {
         if self.is_ready {
-            return match self.breakers.admit(request.context()) {
-                Ok(permit) => {
-                    self.is_ready = false;
-                    ResponseFuture::called(self.inner.call(request), permit)
-                }
-                Err(error) => ResponseFuture::refused(error),
-            };
+            let admitted = self.breakers.admit(request.context());
+            if let Err(error) = admitted {
+                return ResponseFuture::refused(error);
+            }
+            self.is_ready = false;
+            return ResponseFuture::called(self.inner.call(request), admitted.ok());
         }
         if let Err(error) = self.breakers.refuse_early(request.context()) {
             return ResponseFuture::refused(error);

@@ -33,6 +33,8 @@ mod window;
 
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 pub use self::{
     breakers::CircuitBreakers,
     error::CircuitOpen,
@@ -44,6 +46,7 @@ pub use self::{
     snapshot::{CircuitSnapshot, CircuitState},
 };
 
-fn nanos(time: Duration) -> u64 {
-    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+/// `time` after `now`; `now` if the clock does not go so far, which no valid policy brings about.
+fn later(now: Instant, time: Duration) -> Instant {
+    now.checked_add(time).unwrap_or(now)
 }

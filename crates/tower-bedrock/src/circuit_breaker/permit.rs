@@ -5,11 +5,10 @@ use std::{fmt, sync::Arc};
 use tokio::time::Instant;
 
 use super::{
-    breaker::{Outcome, Refused, Ticket},
+    breaker::{Outcome, Ticket},
     circuit::Circuit,
 };
 use crate::{
-    call::CallContext,
     cause::{BreakerReaction, Cause},
     error::Error,
     reply::{BedrockResponse, Finish, Watcher},
@@ -24,8 +23,13 @@ pub(super) struct Permit {
     deadline: Option<Instant>,
     /// When the call was sent, if slow calls count.
     sent_at: Option<Instant>,
+    /// Whether the response came too late.
+    is_slow: bool,
     stage: Stage,
 }
+
+/// A call whose response is there. What comes of it is known when that is finished.
+struct Answered(Permit);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
@@ -33,30 +37,26 @@ enum Stage {
     Called,
     /// The inner service is being waited for.
     UnderWay,
-    /// The response is there, and may not be finished.
-    Answered { is_slow: bool },
     /// The circuit knows what came of the call.
     Settled,
 }
 
 impl Permit {
-    /// Asks `circuit` to let `call` through.
-    pub(super) fn ask(
+    /// A call that `circuit` has admitted by `ticket`.
+    #[inline]
+    pub(super) const fn new(
         circuit: Arc<Circuit>,
-        call: &CallContext,
-    ) -> Result<Self, (Arc<Circuit>, Refused)> {
-        let policy = &circuit.settings().policy;
-        let sent_at = policy.slow_calls.map(|_| Instant::now());
-        let now = || sent_at.unwrap_or_else(Instant::now);
-        match circuit.admit(now) {
-            Ok(ticket) => Ok(Self {
-                circuit,
-                ticket,
-                deadline: call.deadline,
-                sent_at,
-                stage: Stage::Called,
-            }),
-            Err(refused) => Err((circuit, refused)),
+        ticket: Ticket,
+        deadline: Option<Instant>,
+        sent_at: Option<Instant>,
+    ) -> Self {
+        Self {
+            circuit,
+            ticket,
+            deadline,
+            sent_at,
+            is_slow: false,
+            stage: Stage::Called,
         }
     }
 
@@ -66,13 +66,28 @@ impl Permit {
     }
 
     /// The response is there. What comes of the call is known when that is finished.
-    pub(super) fn answered(mut self, response: &mut impl BedrockResponse) {
-        let is_slow = self.is_slow();
-        self.stage = Stage::Answered { is_slow };
-        response.watch(self);
+    #[inline]
+    pub(super) fn answered(self, response: &mut impl BedrockResponse) {
+        response.watch(Answered(match self.sent_at {
+            Some(_) => self.timed(),
+            None => self,
+        }));
     }
 
+    /// The same call, which has taken as long as it will: from here on, the caller sets the pace.
+    #[inline(never)]
+    fn timed(mut self) -> Self {
+        self.note_slowness();
+        self.sent_at = None;
+        self
+    }
+
+    #[cold]
     pub(super) fn failed(mut self, error: &Error) {
+        self.settle_failure(error);
+    }
+
+    fn settle_failure(&mut self, error: &Error) {
         let outcome = self.outcome_of(error);
         self.settle(outcome);
     }
@@ -82,7 +97,7 @@ impl Permit {
         self.circuit.settle(Instant::now(), self.ticket, outcome);
     }
 
-    fn outcome_of(&self, error: &Error) -> Outcome {
+    fn outcome_of(&mut self, error: &Error) -> Outcome {
         let settings = self.circuit.settings();
         let (cause, hint) = (error.cause(), error.retry_after());
         let reaction = match cause {
@@ -93,7 +108,7 @@ impl Permit {
         };
         match reaction {
             BreakerReaction::Failure => {
-                let is_slow = self.is_slow();
+                let is_slow = self.note_slowness();
                 Outcome::Failure { is_slow, hint }
             }
             BreakerReaction::Slow => self.unanswered(hint),
@@ -123,60 +138,77 @@ impl Permit {
         }
     }
 
-    /// Whether it has taken for too long to get a response.
-    fn is_slow(&self) -> bool {
-        if let Stage::Answered { is_slow } = self.stage {
-            return is_slow;
-        }
+    /// Whether it has taken too long already.
+    fn note_slowness(&mut self) -> bool {
         let limit = self.circuit.settings().policy.slow_after();
-        match (self.sent_at, limit) {
-            (Some(sent_at), Some(limit)) => sent_at.elapsed() > limit,
-            _ => false,
+        if let (Some(sent_at), Some(limit)) = (self.sent_at, limit) {
+            self.is_slow = sent_at.elapsed() > limit;
         }
+        self.is_slow
     }
 
-    /// Nobody waits any more.
-    fn abandon(&mut self) {
-        let now = Instant::now();
+    /// What it says of the route that nobody waits any more.
+    fn outcome_of_drop(&mut self, now: Instant) -> Outcome {
+        if self.stage == Stage::Called {
+            return Outcome::Nothing;
+        }
         let is_late = self.deadline.is_some_and(|deadline| deadline <= now);
-        let reaction = match self.stage {
-            Stage::Settled => return,
-            Stage::Called | Stage::Answered { .. } => BreakerReaction::Ignore,
-            Stage::UnderWay if is_late => self.deadline_reaction(),
-            Stage::UnderWay => BreakerReaction::Ignore,
+        let reaction = if is_late {
+            self.deadline_reaction()
+        } else {
+            BreakerReaction::Ignore
         };
-        let outcome = match reaction {
+        match reaction {
             BreakerReaction::Failure => Outcome::Failure {
-                is_slow: self.is_slow(),
+                is_slow: self.note_slowness(),
                 hint: None,
             },
             BreakerReaction::Slow => self.unanswered(None),
-            BreakerReaction::Ignore if self.stage == Stage::UnderWay && self.is_slow() => {
-                Outcome::Slow { hint: None }
-            }
+            BreakerReaction::Ignore if self.note_slowness() => Outcome::Slow { hint: None },
             BreakerReaction::Ignore => Outcome::Nothing,
-        };
+        }
+    }
+
+    fn abandon(&mut self, now: Instant, outcome: Outcome) {
         self.stage = Stage::Settled;
         self.circuit.abandon(now, self.ticket, outcome);
     }
 }
 
-impl Watcher for Permit {
-    fn finish(&mut self, finish: Finish<'_>) {
-        let outcome = match finish {
-            Finish::Complete => Outcome::Success {
-                is_slow: self.is_slow(),
-            },
-            Finish::Failed(error) => self.outcome_of(error),
-            Finish::Abandoned => return self.abandon(),
-        };
-        self.settle(outcome);
+impl Drop for Permit {
+    #[inline]
+    fn drop(&mut self) {
+        if self.stage != Stage::Settled {
+            let now = Instant::now();
+            let outcome = self.outcome_of_drop(now);
+            self.abandon(now, outcome);
+        }
     }
 }
 
-impl Drop for Permit {
+impl Watcher for Answered {
+    fn finish(&mut self, finish: Finish<'_>) {
+        let Self(permit) = self;
+        match finish {
+            Finish::Complete => permit.settle(Outcome::Success {
+                is_slow: permit.is_slow,
+            }),
+            Finish::Failed(error) => {
+                permit.stage = Stage::UnderWay;
+                permit.settle_failure(error);
+            }
+            Finish::Abandoned => permit.abandon(Instant::now(), Outcome::Nothing),
+        }
+    }
+}
+
+/// A response that is let go without a word says nothing of the route.
+impl Drop for Answered {
+    #[inline]
     fn drop(&mut self) {
-        self.abandon();
+        if self.0.stage != Stage::Settled {
+            self.0.abandon(Instant::now(), Outcome::Nothing);
+        }
     }
 }
 

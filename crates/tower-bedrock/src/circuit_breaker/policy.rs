@@ -276,7 +276,20 @@ impl CircuitPolicy {
                 return Err(Invalid::Zero { setting });
             }
         }
-        if self.window < MIN_WINDOW || self.window > MAX_WINDOW {
+        for (setting, time) in [
+            ("cooldown", self.max_cooldown),
+            ("cooldown decay", self.cooldown_decay),
+            ("server hint", self.max_server_hint),
+            ("probe limit", self.probe_limit),
+        ] {
+            if time > DAY {
+                return Err(Invalid::TooLong {
+                    setting,
+                    value: time,
+                });
+            }
+        }
+        if self.window < MIN_WINDOW || self.window > DAY {
             return Err(Invalid::Window { value: self.window });
         }
         if self.cooldown > self.max_cooldown {
@@ -299,7 +312,8 @@ impl CircuitPolicy {
 
 /// Outcomes are counted in sixtieths of it.
 const MIN_WINDOW: Duration = Duration::from_millis(1);
-const MAX_WINDOW: Duration = Duration::from_secs(24 * 3600);
+/// Longer than any outage that a circuit should sit out by itself.
+const DAY: Duration = Duration::from_secs(24 * 3600);
 
 impl Default for CircuitPolicy {
     fn default() -> Self {

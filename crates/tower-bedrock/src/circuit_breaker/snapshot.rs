@@ -84,7 +84,7 @@ impl CircuitSnapshot {
             slow_calls: view.counts.slow,
             consecutive_failures: view.consecutive_failures,
             probes: view.probes,
-            retry_in: view.passage.err().flatten().map(Duration::from_nanos),
+            retry_in: view.passage.err().flatten(),
             abandoned: view.abandoned,
             refused: view.refused,
         }

@@ -1,5 +1,11 @@
 //! What came of the calls of the last while, in exact counts.
 
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::later;
+
 /// How finely the window slides: an outcome counts for the whole window, less at most one part of
 /// so many.
 const BUCKETS: usize = 60;
@@ -11,11 +17,12 @@ const BUCKETS: usize = 60;
 /// younger than it by one bucket.
 #[derive(Clone, Debug)]
 pub(super) struct Window {
+    start: Instant,
     /// How long a bucket lasts, in nanoseconds.
     width: u64,
     /// The number of the bucket that time is in, and when it ends.
     current: u64,
-    current_ends: u64,
+    current_ends: Instant,
     buckets: [Counts; BUCKETS],
     total: Counts,
 }
@@ -29,25 +36,31 @@ pub(super) struct Counts {
 }
 
 impl Window {
-    /// A window of `length` nanoseconds, in which nothing is counted yet.
-    pub(super) fn new(length: u64) -> Self {
-        let width = length.div_ceil(BUCKETS as u64).max(1);
-        Self {
-            width,
+    /// A window of `length`, in which nothing is counted yet.
+    pub(super) fn new(start: Instant, length: Duration) -> Self {
+        let mut window = Self {
+            start,
+            width: nanos(length).div_ceil(BUCKETS as u64).max(1),
             current: 0,
-            current_ends: width,
+            current_ends: start,
             buckets: [Counts::default(); BUCKETS],
             total: Counts::default(),
-        }
+        };
+        window.enter(0);
+        window
     }
 
     /// Time goes on to `now`. It never goes back.
-    pub(super) fn advance(&mut self, now: u64) {
-        if now < self.current_ends {
-            return;
+    #[inline]
+    pub(super) fn advance(&mut self, now: Instant) {
+        if now >= self.current_ends {
+            self.slide(now);
         }
-        let number = now / self.width;
-        let passed = number - self.current;
+    }
+
+    fn slide(&mut self, now: Instant) {
+        let number = nanos(now.saturating_duration_since(self.start)) / self.width;
+        let passed = number.saturating_sub(self.current);
         if passed >= BUCKETS as u64 {
             self.clear();
         } else {
@@ -58,11 +71,17 @@ impl Window {
                 self.total.slow -= old.slow;
             }
         }
+        self.enter(number.max(self.current));
+    }
+
+    fn enter(&mut self, number: u64) {
         self.current = number;
-        self.current_ends = (number + 1).saturating_mul(self.width);
+        let ends = Duration::from_nanos((number + 1).saturating_mul(self.width));
+        self.current_ends = later(self.start, ends);
     }
 
     /// Counts an outcome that came in now.
+    #[inline]
     pub(super) fn record(&mut self, is_failure: bool, is_slow: bool) {
         for counts in [&mut self.buckets[slot(self.current)], &mut self.total] {
             counts.calls += 1;
@@ -72,6 +91,7 @@ impl Window {
     }
 
     /// What counts now.
+    #[inline]
     pub(super) const fn total(&self) -> Counts {
         self.total
     }
@@ -85,4 +105,8 @@ impl Window {
 
 const fn slot(number: u64) -> usize {
     (number % BUCKETS as u64) as usize
+}
+
+fn nanos(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }

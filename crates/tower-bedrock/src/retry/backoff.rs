@@ -66,7 +66,7 @@ impl Backoff {
 }
 
 /// A duration drawn evenly from nothing to `ceiling`, both included, to the nanosecond.
-pub(super) fn uniform<R: Rng + ?Sized>(ceiling: Duration, rng: &mut R) -> Duration {
+pub(crate) fn uniform<R: Rng + ?Sized>(ceiling: Duration, rng: &mut R) -> Duration {
     use rand::RngExt;
     let nanos = u64::try_from(ceiling.as_nanos()).unwrap_or(u64::MAX);
     Duration::from_nanos(rng.random_range(0..=nanos))

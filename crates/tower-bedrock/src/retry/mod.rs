@@ -20,6 +20,8 @@ mod policy;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use backoff::uniform;
+
 pub use self::{
     backoff::Backoff,
     budget::RetryBudget,
