@@ -1,0 +1,16 @@
+//! One table of scenarios, run on both faces: the layers around [`Bedrock`](tower_bedrock::Bedrock),
+//! and the same layers inside the SDK's fluent client.
+//!
+//! A row names what goes wrong at the service, which layers stand in between, and what is asked. Both
+//! faces must come to the same: the same answers and errors, the same requests on the wire, the same
+//! virtual time. The row says on top of it what that is, so that two equal mistakes are none.
+
+mod budgets;
+mod causes;
+mod face;
+mod operations;
+mod outcome;
+mod retries;
+mod rig;
+mod row;
+mod time;
