@@ -24,7 +24,7 @@ pub(super) struct Progress {
 }
 
 /// The route that a call takes next.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Choice {
     pub(super) index: usize,
     /// Whether there is another one after it.
@@ -52,12 +52,22 @@ pub(super) struct Chooser<'a> {
     pub(super) now: Option<Instant>,
 }
 
+impl Choice {
+    /// The call's own route, come what may.
+    pub(super) const OWN: Self = Self {
+        index: 0,
+        has_next: false,
+        is_hasty: false,
+    };
+}
+
 impl Progress {
     const fn bit(index: usize) -> u16 {
         1 << index
     }
 
-    const fn is_untouched(self) -> bool {
+    /// Whether the call was nowhere yet.
+    pub(super) const fn is_untouched(self) -> bool {
         self.tried | self.refused == 0
     }
 
@@ -139,8 +149,7 @@ impl Chooser<'_> {
         let opens = opens.filter(|&(_, index)| self.take(index));
         progress.is_untouched().then_some(Choice {
             index: opens.map_or(0, |(_, index)| index),
-            has_next: false,
-            is_hasty: false,
+            ..Choice::OWN
         })
     }
 

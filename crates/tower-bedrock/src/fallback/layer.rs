@@ -5,22 +5,20 @@ use std::{
     time::Duration,
 };
 
-use rand::RngExt as _;
-use tokio::time::Instant;
 use tower_layer::Layer;
 use tower_service::Service;
 
 use super::{
-    choice::{Chooser, Progress},
-    error::{NoRouteAllowed, SkipReason, SkippedRoute},
+    config::{Built, Config},
     event::FallbackEvent,
     future::ResponseFuture,
-    ladder::{InvalidLadder, Ladder, Rung, Step},
-    rules::{Routes, Rules},
+    invalid::InvalidLadder,
+    ladder::Ladder,
+    rung::Rung,
 };
 use crate::{
-    call::{BedrockRequest, CallContext},
-    cause::{NextRoute, Reactions, RetryReaction},
+    call::BedrockRequest,
+    cause::Reactions,
     error::Error,
     model_id::{ModelId, Residency},
     reply::BedrockResponse,
@@ -29,25 +27,96 @@ use crate::{
     route_gate::RouteGate,
 };
 
-type Listener = dyn Fn(&FallbackEvent<'_>) + Send + Sync;
-
 /// Sends a call that fails on its own route, the primary, along a [`Ladder`] of others: another
 /// region, a wider profile, another model, another tier.
 ///
 /// A call moves on when its [`Cause`](crate::Cause) says that another route may help
-/// ([`NextRoute`]): at once where waiting does not help, as for an overloaded model, else when the
-/// retries below are spent. Each route is tried at most once for a call, all under its one deadline
-/// and its own [`max_attempts`](crate::RetryOverride::max_attempts), and each is admitted by its own
-/// circuit, quota and pool below. The primary is always asked first, so calls return to it as soon as
-/// it is well.
+/// ([`NextRoute`](crate::NextRoute)): at once where waiting does not help, as for an overloaded model
+/// or a region that is down, and when the retries below are spent for what may pass. What another
+/// route would answer the same, such as an invalid request, is given back. Each route is tried at
+/// most once for a call, all under its one deadline and its one
+/// [`max_attempts`](crate::RetryOverride::max_attempts). A reply whose head has come is never moved.
+///
+/// A timeout moves on too, although the first route may have done, and billed, the work; a call
+/// that forbids [`retry_timeouts`](crate::RetryOverride::retry_timeouts) stays.
+///
+/// # Order of the routes
+///
+/// A call prefers its own route, and then the rungs in their order. So all calls return to the
+/// primary as soon as it is well, and while it is away they keep to the first rung that is well,
+/// where prompt caches are warm: nothing is spread or rotated.
+///
+/// With [gates](Self::with_gate), routes are asked before they are called. One that is closed is
+/// passed over; so is one where the call would wait longer than its
+/// [patience](Self::with_patience), as long as another one is free. If none is, the call waits where
+/// its turn comes first. Where every route is closed, the call goes where that ends first, and hears
+/// from the layers there: a gate advises, it does not forbid. Without gates a call finds out by
+/// trying, and does not wait for its turn on one route while there is another it has not tried.
+///
+/// # Where data may go
+///
+/// A route is taken only if all regions that may process the call, the one that is called and those
+/// that its profile sends to, lie in the allowed area. By default that is:
+///
+/// * the country of the primary's region, where AWS has a profile for it (Japan, Australia, Canada,
+///   India), else its geography (United States, Europe, Asia-Pacific, GovCloud), else the region
+///   alone;
+/// * and wherever the primary's own profile sends to.
+///
+/// So `us-east-1` may move to `us-west-2` and Tokyo to Osaka, but Tokyo not to Sydney and an `eu.`
+/// profile not to a `global.` one. [`with_residency`](Self::with_residency) sets another area, and a
+/// call may narrow it for itself ([`FallbackOverride::residency`](crate::FallbackOverride)). Nothing
+/// ever leaves its partition. A call whose own route breaks the limits that were set is refused, with
+/// [`NoRouteAllowed`](crate::NoRouteAllowed), before anything is sent.
+///
+/// The areas are those of AWS's profiles: its Europe includes London and Zurich.
+///
+/// # What else keeps a call off a route
+///
+/// * The body of an InvokeModel call is in the form of its model's family, so it stays in that.
+///   CountTokens stays with its model, ApplyGuardrail with its region, and what an ARN alone names
+///   (provisioned, custom, imported) in the ARN's region.
+/// * After [`ContextTooLong`](crate::Cause::ContextTooLong), only a model with a larger
+///   [context window](Self::with_context_window) will do.
+/// * The rung's own [cap](crate::Rung::with_max_per_second).
+/// * The call itself: [`Request::without_fallback`](crate::Request::without_fallback).
+///
+/// # Shared state
+///
+/// Caps and chance are shared by all clones of the layer and of the services that it made. What is
+/// known of routes belongs to the gates.
+///
+/// # Readiness
+///
+/// Ready when the inner service is. The instance that was made ready is called first, when the
+/// future is polled; before another route it is waited for until it is ready again, but not past the
+/// deadline.
+///
+/// # Cancellation
+///
+/// Dropping the future drops the attempt under way. Nothing else is held.
+///
+/// # Errors
+///
+/// The error of the route that was tried last, as it is. With it goes what became of the other
+/// routes: [`FallbackExhausted::of`](crate::FallbackExhausted::of), and its `Display`.
+/// [`Cause::NoRouteAllowed`](crate::Cause::NoRouteAllowed) only if the call's own route is not
+/// allowed; where all others are not, the caller gets the primary's error, with the reasons.
+/// [`Cause::DeadlineExceeded`](crate::Cause::DeadlineExceeded) if the deadline passes while the inner
+/// service is not ready for another route.
+///
+/// # Panics
+///
+/// Outside of a tokio runtime with time enabled, if a call with a deadline has to wait for the inner
+/// service on its way to another route.
 ///
 /// # Example
 ///
 /// ```
 /// use tower::{ServiceBuilder, ServiceExt, service_fn};
 /// use tower_bedrock::{
-///     CallContext, Cause, Error, FallbackLayer, Ladder, Operation, Request, BedrockRequest, Response, RetryLayer,
-///     Route, Served,
+///     BedrockRequest, CallContext, Cause, Error, FallbackLayer, Ladder, Operation, Request,
+///     Response, RetryLayer, Route, Served,
 /// };
 ///
 /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
@@ -85,27 +154,6 @@ pub struct FallbackLayer {
 pub struct Fallback<S> {
     inner: S,
     config: Arc<Config>,
-}
-
-#[derive(Clone, Default)]
-pub(super) struct Config {
-    rules: Rules,
-    ladder: Built,
-    /// Ladders of their own, for the routes that they match.
-    ladders: Vec<(Rung, Built)>,
-    reactions: Reactions,
-    gates: Vec<Arc<dyn RouteGate>>,
-    patience: Duration,
-    jitter: Jitter,
-    listener: Option<Arc<Listener>>,
-}
-
-/// A ladder that was checked.
-#[derive(Clone, Default)]
-struct Built {
-    steps: Arc<[Step]>,
-    warm_share: f64,
-    has_caps: bool,
 }
 
 impl FallbackLayer {
@@ -183,7 +231,9 @@ impl FallbackLayer {
         self.change(|config| config.reactions = reactions)
     }
 
-    /// Asks `gate` of every route before a call is sent there, beside those that were added before.
+    /// Asks `gate` of every route before a call is sent there, beside those that were added before:
+    /// give it clones of the [`CircuitBreakers`](crate::CircuitBreakers) and the
+    /// [`Quotas`](crate::Quotas) of the layers below.
     #[must_use]
     pub fn with_gate(self, gate: impl RouteGate) -> Self {
         let gate = Arc::new(gate);
@@ -191,7 +241,7 @@ impl FallbackLayer {
     }
 
     /// How long a call rather waits for an earlier route than takes a later one that is free now;
-    /// zero by default.
+    /// zero by default. More keeps calls nearer to their prompt caches, and slower.
     #[must_use]
     pub fn with_patience(self, patience: Duration) -> Self {
         self.change(|config| config.patience = patience)
@@ -299,104 +349,6 @@ where
         let next = self.inner.clone();
         let ready = mem::replace(&mut self.inner, next);
         ResponseFuture::new(ready, request, Arc::clone(&self.config))
-    }
-}
-
-impl Built {
-    fn of(ladder: Ladder) -> Result<Self, InvalidLadder> {
-        let warm_share = ladder.warm_share;
-        let steps = ladder.into_steps()?;
-        Ok(Self {
-            has_caps: steps.iter().any(|step| step.cap.is_some()),
-            warm_share,
-            steps: steps.into(),
-        })
-    }
-}
-
-impl Config {
-    fn ladder(&self, call: &CallContext) -> &Built {
-        let home = self.rules.home.as_ref();
-        let own = self
-            .ladders
-            .iter()
-            .find(|(primary, _)| primary.matches(&call.route, home));
-        own.map_or(&self.ladder, |(_, ladder)| ladder)
-    }
-
-    pub(super) fn chooser<'a>(&'a self, call: &'a CallContext) -> Chooser<'a> {
-        let ladder = self.ladder(call);
-        let asks = ladder.has_caps || !self.gates.is_empty();
-        Chooser {
-            routes: Routes::of(&self.rules, &ladder.steps, call),
-            gates: &self.gates,
-            patience: self.patience,
-            now: asks.then(Instant::now),
-        }
-    }
-
-    /// How a call begins.
-    ///
-    /// # Errors
-    ///
-    /// If its own route breaks the limits of where its data may be processed.
-    pub(super) fn begin(&self, call: &CallContext) -> Result<Progress, NoRouteAllowed> {
-        if let Some(limit) = self.rules.broken_limit(call) {
-            let own = SkippedRoute {
-                route: call.route.clone(),
-                reason: SkipReason::Residency,
-            };
-            return Err(NoRouteAllowed::new(limit, vec![own]));
-        }
-        let share = self.ladder(call).warm_share;
-        let mut progress = Progress::default();
-        if share > 0.0 && !call.fallback.is_disabled {
-            progress.is_warm = self.jitter.with(|rng| rng.random_bool(share));
-        }
-        Ok(progress)
-    }
-
-    /// Whether another route might answer a call that failed with `error`.
-    pub(super) fn moves_on(&self, call: &CallContext, error: &Error) -> bool {
-        let reaction = self.reactions.of(error);
-        let is_unwanted = matches!(reaction.retry, RetryReaction::BackoffIfAllowed { .. })
-            && call.retry.retry_timeouts == Some(false);
-        !call.fallback.is_disabled && reaction.next_route != NextRoute::Never && !is_unwanted
-    }
-
-    pub(super) const fn patience(&self) -> Duration {
-        self.patience
-    }
-
-    pub(super) const fn has_listener(&self) -> bool {
-        self.listener.is_some()
-    }
-
-    pub(super) fn tell(&self, event: &FallbackEvent<'_>) {
-        if let Some(listener) = &self.listener {
-            listener(event);
-        }
-    }
-}
-
-impl fmt::Debug for Built {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list()
-            .entries(self.steps.iter().map(|step| step.rung.to_string()))
-            .finish()
-    }
-}
-
-impl fmt::Debug for Config {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Config")
-            .field("rules", &self.rules)
-            .field("ladder", &self.ladder)
-            .field("ladders", &self.ladders)
-            .field("gates", &self.gates.len())
-            .field("patience", &self.patience)
-            .field("listener", &self.listener.is_some())
-            .finish_non_exhaustive()
     }
 }
 

@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use super::{error::SkipReason, ladder::Rung, ladder::Step};
+use super::{
+    error::SkipReason,
+    rung::{Rung, Step},
+};
 use crate::{
     call::{CallContext, Operation},
     model_id::{ModelId, Residency, area, area::Area},

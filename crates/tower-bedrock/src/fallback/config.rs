@@ -1,0 +1,136 @@
+//! What is set once for all calls of a layer.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use rand::RngExt as _;
+use tokio::time::Instant;
+
+use super::{
+    choice::{Chooser, Progress},
+    error::{NoRouteAllowed, SkipReason, SkippedRoute},
+    event::FallbackEvent,
+    invalid::InvalidLadder,
+    ladder::Ladder,
+    rules::{Routes, Rules},
+    rung::{Rung, Step},
+};
+use crate::{
+    call::CallContext,
+    cause::{NextRoute, Reactions, RetryReaction},
+    error::Error,
+    retry::Jitter,
+    route_gate::RouteGate,
+};
+
+pub(super) type Listener = dyn Fn(&FallbackEvent<'_>) + Send + Sync;
+
+#[derive(Clone, Default)]
+pub(super) struct Config {
+    pub(super) rules: Rules,
+    pub(super) ladder: Built,
+    /// Ladders of their own, for the routes that they match.
+    pub(super) ladders: Vec<(Rung, Built)>,
+    pub(super) reactions: Reactions,
+    pub(super) gates: Vec<Arc<dyn RouteGate>>,
+    pub(super) patience: Duration,
+    pub(super) jitter: Jitter,
+    pub(super) listener: Option<Arc<Listener>>,
+}
+
+/// A ladder that was checked.
+#[derive(Clone, Default)]
+pub(super) struct Built {
+    steps: Arc<[Step]>,
+    warm_share: f64,
+    has_caps: bool,
+}
+
+impl Built {
+    pub(super) fn of(ladder: Ladder) -> Result<Self, InvalidLadder> {
+        let warm_share = ladder.warm_share;
+        let steps = ladder.into_steps()?;
+        Ok(Self {
+            has_caps: steps.iter().any(|step| step.cap.is_some()),
+            warm_share,
+            steps: steps.into(),
+        })
+    }
+}
+
+impl Config {
+    fn ladder(&self, call: &CallContext) -> &Built {
+        let home = self.rules.home.as_ref();
+        let own = self
+            .ladders
+            .iter()
+            .find(|(primary, _)| primary.matches(&call.route, home));
+        own.map_or(&self.ladder, |(_, ladder)| ladder)
+    }
+
+    pub(super) fn chooser<'a>(&'a self, call: &'a CallContext) -> Chooser<'a> {
+        let ladder = self.ladder(call);
+        let asks = ladder.has_caps || !self.gates.is_empty();
+        Chooser {
+            routes: Routes::of(&self.rules, &ladder.steps, call),
+            gates: &self.gates,
+            patience: self.patience,
+            now: asks.then(Instant::now),
+        }
+    }
+
+    /// How a call begins.
+    ///
+    /// # Errors
+    ///
+    /// If its own route breaks the limits of where its data may be processed.
+    pub(super) fn begin(&self, call: &CallContext) -> Result<Progress, NoRouteAllowed> {
+        if let Some(limit) = self.rules.broken_limit(call) {
+            let own = SkippedRoute {
+                route: call.route.clone(),
+                reason: SkipReason::Residency,
+            };
+            return Err(NoRouteAllowed::new(limit, vec![own]));
+        }
+        let share = self.ladder(call).warm_share;
+        let mut progress = Progress::default();
+        if share > 0.0 && !call.fallback.is_disabled {
+            progress.is_warm = self.jitter.with(|rng| rng.random_bool(share));
+        }
+        Ok(progress)
+    }
+
+    /// Whether another route might answer a call that failed with `error`.
+    pub(super) fn moves_on(&self, call: &CallContext, error: &Error) -> bool {
+        let reaction = self.reactions.of(error);
+        let is_unwanted = matches!(reaction.retry, RetryReaction::BackoffIfAllowed { .. })
+            && call.retry.retry_timeouts == Some(false);
+        !call.fallback.is_disabled && reaction.next_route != NextRoute::Never && !is_unwanted
+    }
+
+    pub(super) fn tell(&self, event: &FallbackEvent<'_>) {
+        if let Some(listener) = &self.listener {
+            listener(event);
+        }
+    }
+}
+
+impl fmt::Debug for Built {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list()
+            .entries(self.steps.iter().map(|step| step.rung.to_string()))
+            .finish()
+    }
+}
+
+impl fmt::Debug for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Config")
+            .field("rules", &self.rules)
+            .field("ladder", &self.ladder)
+            .field("ladders", &self.ladders)
+            .field("gates", &self.gates.len())
+            .field("patience", &self.patience)
+            .field("listener", &self.listener.is_some())
+            .finish_non_exhaustive()
+    }
+}

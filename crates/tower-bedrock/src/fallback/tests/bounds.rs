@@ -1,0 +1,178 @@
+//! One deadline, and the readiness of what is called.
+
+use std::task::Waker;
+
+use super::*;
+
+const EAST: &str = "m.x@us-east-1";
+const WEST: &str = "m.x@us-west-2";
+const OHIO: &str = "m.x@us-east-2";
+
+/// No route is begun after the deadline: the caller gets the error that came last.
+#[tokio::test(start_paused = true)]
+async fn no_route_is_begun_after_the_deadline() {
+    for (deadline, attempts) in [(1, 1), (3, 2), (4, 2), (5, 3)] {
+        let bed = Bed::new(|_| Err(Error::new(Cause::ModelOverloaded))).after(secs(2));
+        let service = layer(&[WEST, OHIO]).layer(bed.clone());
+        let request = request(EAST).with_timeout(secs(deadline));
+        let error = service.oneshot(request).await.unwrap_err();
+        assert_eq!(error.cause(), Cause::ModelOverloaded);
+        assert_eq!(bed.calls().len(), attempts, "{deadline} s");
+        assert_eq!(earlier(&error).len(), attempts - 1);
+    }
+}
+
+/// A deadline that cuts an attempt is not followed by another, and says what went before.
+#[tokio::test(start_paused = true)]
+async fn a_deadline_follows_the_error_before_it() {
+    use std::error::Error as _;
+    let bed = Bed::new(|call| match call.attempt {
+        1 => Err(Error::new(Cause::ModelOverloaded)),
+        _ => Ok(()),
+    });
+    let service = layer(&[WEST, OHIO]).layer(crate::RetryLayer::new().layer(bed.after(secs(2))));
+    let request = request(EAST).with_timeout(secs(3));
+    let error = service.oneshot(request).await.unwrap_err();
+    assert_eq!(error.cause(), Cause::DeadlineExceeded);
+    let before = error.source().unwrap().downcast_ref::<Error>().unwrap();
+    assert_eq!(before.cause(), Cause::ModelOverloaded);
+    assert_eq!(before.route(), Some(&route(EAST)));
+}
+
+/// A service that becomes ready some time after each call, and insists on being ready.
+struct Moody {
+    bed: Bed,
+    rest: Duration,
+    ready: Option<Pin<Box<tokio::time::Sleep>>>,
+    is_ready: bool,
+    fails: bool,
+}
+
+impl Moody {
+    fn new(bed: Bed, rest: Duration) -> Self {
+        Self {
+            bed,
+            rest,
+            ready: None,
+            is_ready: false,
+            fails: false,
+        }
+    }
+}
+
+impl Clone for Moody {
+    fn clone(&self) -> Self {
+        Self {
+            fails: self.fails,
+            ..Self::new(self.bed.clone(), self.rest)
+        }
+    }
+}
+
+impl Service<Request<()>> for Moody {
+    type Response = Response<()>;
+    type Error = BoxError;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<()>, BoxError>> + Send>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        if self.fails && !self.bed.calls().is_empty() {
+            return Poll::Ready(Err(Error::new(Cause::PoolSaturated).into()));
+        }
+        if let Some(ready) = &mut self.ready {
+            std::task::ready!(ready.as_mut().poll(cx));
+        }
+        self.ready = None;
+        self.is_ready = true;
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<()>) -> Self::Future {
+        assert!(
+            std::mem::take(&mut self.is_ready),
+            "called without being ready"
+        );
+        self.ready = Some(Box::pin(tokio::time::sleep(self.rest)));
+        let answer = self.bed.call(request);
+        Box::pin(async move { answer.await.map_err(Into::into) })
+    }
+}
+
+/// The instance that was made ready is called, and made ready again before another route.
+#[tokio::test(start_paused = true)]
+async fn what_is_called_was_made_ready() {
+    let bed = Bed::failing(Cause::ModelOverloaded, &["us-east-1", "us-west-2"]);
+    let mut service = layer(&[WEST, OHIO]).layer(Moody::new(bed.clone(), secs(1)));
+    let start = Instant::now();
+    for _ in 0..3 {
+        let response = service.ready().await.unwrap().call(request(EAST)).await;
+        assert_eq!(response.unwrap().served().route_index, 2);
+    }
+    assert_eq!(bed.calls().len(), 9);
+    assert_eq!(start.elapsed(), secs(6));
+}
+
+/// The wait for readiness ends at the deadline; a service that fails to become ready ends the call.
+/// Either way the error before is kept.
+#[tokio::test(start_paused = true)]
+async fn readiness_is_not_waited_for_past_the_deadline() {
+    let bed = Bed::new(|_| Err(Error::new(Cause::ModelOverloaded)));
+    let service = layer(&[WEST]).layer(Moody::new(bed.clone(), secs(10)));
+    let start = Instant::now();
+    let request_in_time = request(EAST).with_timeout(secs(3));
+    let error = service.oneshot(request_in_time).await.unwrap_err();
+    assert_eq!(start.elapsed(), secs(3));
+    assert_eq!(error.cause(), Cause::DeadlineExceeded);
+    assert_eq!(earlier(&error), [Cause::ModelOverloaded]);
+    assert_eq!(bed.calls().len(), 1);
+
+    let bed = Bed::new(|_| Err(Error::new(Cause::ModelOverloaded)));
+    let mut moody = Moody::new(bed.clone(), secs(0));
+    moody.fails = true;
+    let error = layer(&[WEST])
+        .layer(moody)
+        .oneshot(request(EAST))
+        .await
+        .unwrap_err();
+    assert_eq!(error.cause(), Cause::PoolSaturated);
+    assert_eq!(earlier(&error), [Cause::ModelOverloaded]);
+    assert_eq!(bed.calls().len(), 1);
+}
+
+/// While the service is not ready for another route, that route may close: it is asked again.
+#[tokio::test(start_paused = true)]
+async fn a_route_that_closes_meanwhile_is_not_taken() {
+    let start = Instant::now();
+    let gate = Says::new(move |route| match route.to_string().as_str() {
+        WEST if start.elapsed() >= secs(1) => closed(None),
+        _ => Passage::Open,
+    });
+    let bed = Bed::new(|_| Err(Error::new(Cause::ModelOverloaded)));
+    let service = layer(&[WEST])
+        .with_gate(gate)
+        .layer(Moody::new(bed.clone(), secs(1)));
+    let error = service.oneshot(request(EAST)).await.unwrap_err();
+    assert_eq!(bed.routes(), [EAST]);
+    assert_eq!(skipped(&error).len(), 1);
+    assert!(earlier(&error).is_empty());
+}
+
+/// The layer works with tower's own: cloned, boxed, buffered, and moved to other threads.
+#[tokio::test]
+async fn it_works_with_towers_own_middleware() {
+    fn assert_send<T: Send>(value: T) -> T {
+        value
+    }
+    let bed = Bed::failing(Cause::ModelOverloaded, &["us-east-1"]);
+    let buffered = tower::ServiceBuilder::new()
+        .layer(layer(&[WEST]))
+        .buffer::<Request<()>>(4)
+        .service(bed);
+    let boxed = tower::util::BoxCloneSyncService::new(buffered);
+    let response = assert_send(boxed.clone().oneshot(request(EAST)))
+        .await
+        .unwrap();
+    assert_eq!(response.served().route_index, 1);
+    let mut service = boxed;
+    let mut cx = Context::from_waker(Waker::noop());
+    assert!(service.poll_ready(&mut cx).is_ready());
+}
