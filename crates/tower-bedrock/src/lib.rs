@@ -88,6 +88,7 @@ mod route_gate;
 pub mod sdk;
 mod send_signal;
 mod size;
+pub mod stack;
 pub mod stream;
 pub mod token_budget;
 
@@ -116,6 +117,7 @@ pub use self::{
     route_gate::{Passage, RouteGate},
     send_signal::{Readmission, SendListener, SendSignal},
     size::InputSize,
+    stack::{DefaultLayers, DefaultStack, InvalidStack, Stack, StackBuilder, StackLayer},
     stream::{
         EventFacts, HoldBack, ResponseStream, StreamEvent, StreamLimit, StreamLimits,
         StreamStalled, TokenCounts,

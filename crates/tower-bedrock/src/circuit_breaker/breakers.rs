@@ -121,6 +121,12 @@ impl CircuitBreakers {
         self.change(|settings| settings.home = Some(region.into()))
     }
 
+    /// The region that calls without one are counted for, if it is known.
+    #[must_use]
+    pub fn home_region(&self) -> Option<&Region> {
+        self.0.settings.home.as_ref()
+    }
+
     /// Keeps one circuit for each `key`; for each route by default.
     #[must_use]
     pub fn with_key(self, key: CircuitKey) -> Self {

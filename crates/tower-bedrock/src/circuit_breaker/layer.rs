@@ -108,6 +108,12 @@ impl CircuitBreakerLayer {
     pub const fn new(breakers: CircuitBreakers) -> Self {
         Self { breakers }
     }
+
+    /// The circuits of the routes.
+    #[must_use]
+    pub const fn breakers(&self) -> &CircuitBreakers {
+        &self.breakers
+    }
 }
 
 impl<S> Layer<S> for CircuitBreakerLayer {

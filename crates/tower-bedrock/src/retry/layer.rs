@@ -138,6 +138,12 @@ impl RetryLayer {
         self
     }
 
+    /// The budget that pays for retries.
+    #[must_use]
+    pub const fn budget(&self) -> &RetryBudget {
+        &self.config.policy.budget
+    }
+
     /// Draws waits from `jitter`.
     #[must_use]
     pub fn with_jitter(mut self, jitter: Jitter) -> Self {

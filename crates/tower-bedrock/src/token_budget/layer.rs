@@ -186,6 +186,12 @@ impl<E> TokenBudgetLayer<E> {
         }
     }
 
+    /// The quotas that calls are kept under.
+    #[must_use]
+    pub fn quotas(&self) -> &Quotas {
+        &self.config.rules.quotas
+    }
+
     /// At most this many calls wait at one ledger; 100 000 by default. With 0, none waits.
     #[must_use]
     pub fn with_max_waiting(self, calls: usize) -> Self {

@@ -152,6 +152,12 @@ impl Quotas {
         self
     }
 
+    /// The region that calls without one are counted for, if it is known.
+    #[must_use]
+    pub const fn home_region(&self) -> Option<&Region> {
+        self.home.as_ref()
+    }
+
     /// What calls to `route` are counted by.
     #[must_use]
     pub fn key(&self, route: &Route) -> QuotaKey {

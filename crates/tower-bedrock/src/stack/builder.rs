@@ -1,0 +1,245 @@
+use std::{fmt, sync::Arc, time::Duration};
+
+use tower_layer::Layer;
+
+use super::{
+    error::InvalidStack,
+    layer::{Shared, StackLayer},
+    part::{Parts, Plan},
+    service::Stack,
+};
+use crate::{
+    cause::Reactions,
+    circuit_breaker::{CircuitBreakerLayer, CircuitBreakers},
+    classify::ClassifyLayer,
+    fallback::FallbackLayer,
+    retry::RetryLayer,
+    route::{Region, Route},
+    token_budget::{Quota, Quotas, TokenBudgetLayer},
+};
+
+/// An inference may take an hour (BEDROCK.md §7).
+const TIMEOUT: Duration = Duration::from_secs(3600);
+
+/// The layers of a stack from which nothing was left out, outermost first.
+pub type DefaultLayers = (
+    FallbackLayer,
+    RetryLayer,
+    CircuitBreakerLayer,
+    TokenBudgetLayer,
+    ClassifyLayer,
+);
+
+/// Builds a [`Stack`]: every layer can be replaced or left out, and what they have to know of each
+/// other they are told in the end.
+///
+/// * The fallback knows the home region, and asks circuits and quotas of a route before it sends a
+///   call there.
+/// * Quotas and circuits count calls without a region as calls to the home region. Those that the
+///   builder is given have to do so by themselves.
+/// * [`reactions`](Self::reactions) gives one table to all.
+///
+/// # Example
+///
+/// ```
+/// use std::{num::NonZeroU32, time::Duration};
+/// use tower_bedrock::{
+///     CircuitBreakers, CircuitPolicy, FallbackLayer, Ladder, RetryLayer, Rung, Stack,
+/// };
+///
+/// # fn example<S>(service: S) -> Result<(), Box<dyn std::error::Error>> {
+/// let patient = CircuitPolicy::new().with_failure_rate(0.8);
+/// let stack = Stack::over(service, "us-east-1")
+///     .fallback(FallbackLayer::new(
+///         Ladder::new().then(Rung::in_region("us-west-2").with_max_per_second(10.0)),
+///     )?)
+///     .retry(RetryLayer::new().with_max_attempts(NonZeroU32::new(4).unwrap()))
+///     .circuit_breaker(
+///         CircuitBreakers::new()
+///             .with_home_region("us-east-1")
+///             .with_policy(patient)?,
+///     )
+///     .without_token_budget()
+///     .timeout(Duration::from_secs(120))
+///     .build()?;
+/// assert!(stack.quotas().is_none());
+/// # Ok(())
+/// # }
+/// # example(()).unwrap();
+/// ```
+#[must_use = "a builder does nothing until it builds"]
+#[derive(Clone)]
+pub struct StackBuilder<S, L = DefaultLayers> {
+    service: S,
+    layers: L,
+    plan: Plan,
+    timeout: Option<Duration>,
+}
+
+impl<S> StackBuilder<S> {
+    pub(super) fn new(service: S, home: Option<Region>) -> Self {
+        let mut quotas = Quotas::new();
+        let mut breakers = CircuitBreakers::new();
+        if let Some(home) = &home {
+            quotas = quotas.with_home_region(home.clone());
+            breakers = breakers.with_home_region(home.clone());
+        }
+        let layers = (
+            FallbackLayer::default(),
+            RetryLayer::new(),
+            CircuitBreakerLayer::new(breakers),
+            TokenBudgetLayer::new(quotas),
+            ClassifyLayer::new(),
+        );
+        Self {
+            service,
+            layers,
+            plan: Plan {
+                home,
+                reactions: None,
+                owns_breakers: true,
+                quotas: Vec::new(),
+            },
+            timeout: Some(TIMEOUT),
+        }
+    }
+}
+
+impl<S, F, R, C, T, K> StackBuilder<S, (F, R, C, T, K)> {
+    /// Sets the quota that calls to `route` draw on, as [`Quotas::set`] does. What is not set is
+    /// learned from refusals.
+    pub fn quota(mut self, route: Route, quota: Quota) -> Self {
+        self.plan.quotas.push((route, quota));
+        self
+    }
+
+    /// Reacts to causes as `reactions` say instead of the default table, in all layers. Circuits that
+    /// the builder is given keep their own.
+    pub fn reactions(mut self, reactions: Reactions) -> Self {
+        self.plan.reactions = Some(reactions);
+        self
+    }
+
+    /// Gives calls without a deadline one so long after they are made; an hour by default. It holds
+    /// for a stream until its end.
+    pub const fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = Some(timeout);
+        self
+    }
+
+    /// Leaves calls without a deadline without one: a connection that hangs keeps its places until
+    /// somebody drops the call.
+    pub const fn without_timeout(mut self) -> Self {
+        self.timeout = None;
+        self
+    }
+
+    /// Sends calls that fail along the ladders of `layer`.
+    pub fn fallback(self, layer: FallbackLayer) -> StackBuilder<S, (FallbackLayer, R, C, T, K)> {
+        self.change(|(_, r, c, t, k)| (layer, r, c, t, k))
+    }
+
+    /// Leaves calls on their own route, and does not look at where their data may be processed.
+    pub fn without_fallback(self) -> StackBuilder<S, ((), R, C, T, K)> {
+        self.change(|(_, r, c, t, k)| ((), r, c, t, k))
+    }
+
+    /// Makes failed calls again as `layer` says.
+    pub fn retry(self, layer: RetryLayer) -> StackBuilder<S, (F, RetryLayer, C, T, K)> {
+        self.change(|(f, _, c, t, k)| (f, layer, c, t, k))
+    }
+
+    /// Makes no call again.
+    pub fn without_retry(self) -> StackBuilder<S, (F, (), C, T, K)> {
+        self.change(|(f, _, c, t, k)| (f, (), c, t, k))
+    }
+
+    /// Lets calls through as `breakers` say. They must know the home region.
+    pub fn circuit_breaker(
+        mut self,
+        breakers: CircuitBreakers,
+    ) -> StackBuilder<S, (F, R, CircuitBreakerLayer, T, K)> {
+        self.plan.owns_breakers = false;
+        self.change(|(f, r, _, t, k)| (f, r, CircuitBreakerLayer::new(breakers), t, k))
+    }
+
+    /// Sends calls to routes that are known to be sick, too.
+    pub fn without_circuit_breaker(self) -> StackBuilder<S, (F, R, (), T, K)> {
+        self.change(|(f, r, _, t, k)| (f, r, (), t, k))
+    }
+
+    /// Keeps calls under the quotas of `layer`. They must know the home region.
+    pub fn token_budget<E>(
+        self,
+        layer: TokenBudgetLayer<E>,
+    ) -> StackBuilder<S, (F, R, C, TokenBudgetLayer<E>, K)> {
+        self.change(|(f, r, c, _, k)| (f, r, c, layer, k))
+    }
+
+    /// Sends calls whatever the account's quotas are.
+    pub fn without_token_budget(self) -> StackBuilder<S, (F, R, C, (), K)> {
+        self.change(|(f, r, c, _, k)| (f, r, c, (), k))
+    }
+
+    /// Finds causes as `layer` does.
+    pub fn classify(self, layer: ClassifyLayer) -> StackBuilder<S, (F, R, C, T, ClassifyLayer)> {
+        self.change(|(f, r, c, t, _)| (f, r, c, t, layer))
+    }
+
+    /// Leaves errors to a service that finds their causes itself.
+    pub fn without_classify(self) -> StackBuilder<S, (F, R, C, T, ())> {
+        self.change(|(f, r, c, t, _)| (f, r, c, t, ()))
+    }
+
+    fn change<L>(self, change: impl FnOnce((F, R, C, T, K)) -> L) -> StackBuilder<S, L> {
+        StackBuilder {
+            service: self.service,
+            layers: change(self.layers),
+            plan: self.plan,
+            timeout: self.timeout,
+        }
+    }
+}
+
+impl<S, L: Parts> StackBuilder<S, L> {
+    /// Wires the layers and lays them around the service.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidStack`] says what cannot be meant.
+    pub fn build(self) -> Result<Stack<L::Service>, InvalidStack>
+    where
+        L: Layer<S>,
+    {
+        let (layer, service) = self.wire()?;
+        Ok(layer.layer(service))
+    }
+
+    /// Wires the layers, to be laid around another service or around several.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidStack`] says what cannot be meant.
+    pub fn build_layer(self) -> Result<StackLayer<L>, InvalidStack> {
+        Ok(self.wire()?.0)
+    }
+
+    fn wire(self) -> Result<(StackLayer<L>, S), InvalidStack> {
+        let (layers, handles) = self.layers.wired(self.plan)?;
+        let shared = Arc::new(Shared {
+            handles,
+            timeout: self.timeout,
+        });
+        Ok((StackLayer { layers, shared }, self.service))
+    }
+}
+
+impl<S, L: fmt::Debug> fmt::Debug for StackBuilder<S, L> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StackBuilder")
+            .field("layers", &self.layers)
+            .field("home_region", &self.plan.home)
+            .field("timeout", &self.timeout)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,101 @@
+//! [`Stack`]: all layers in the order in which they belong, wired to each other.
+//!
+//! ```no_run
+//! # #[cfg(feature = "aws")]
+//! # async fn example(sdk_config: &aws_types::SdkConfig) -> Result<(), Box<dyn std::error::Error>> {
+//! use aws_sdk_bedrockruntime::operation::converse::ConverseInput;
+//! use std::time::Duration;
+//! use tower_bedrock::{Bedrock, FallbackLayer, Ladder, Quota, Request, Route, Stack};
+//!
+//! let sonnet = Route::to("eu.anthropic.claude-sonnet-4-6".parse()?);
+//! let bedrock = Stack::builder(Bedrock::new(sdk_config))
+//!     .quota(sonnet, Quota::new().with_tokens_per_minute(2_000_000))
+//!     .fallback(FallbackLayer::new(Ladder::regions(["eu-west-1", "eu-central-1"]))?)
+//!     .build()?;
+//!
+//! let input = ConverseInput::builder()
+//!     .model_id("eu.anthropic.claude-sonnet-4-6")
+//!     // .messages(…)
+//!     .build()?;
+//! let request = Request::from(input).with_timeout(Duration::from_secs(60));
+//! let response = bedrock.send(request).await?;
+//! println!("{:?}", response.served());
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # What is in it, and why in this order
+//!
+//! Outermost first, with what each does unless the builder is told otherwise:
+//!
+//! | layer | by default |
+//! |---|---|
+//! | [`Fallback`](crate::Fallback) | knows no other route: calls stay where they are sent until a [`Ladder`](crate::Ladder) says where else they may go. Asks circuits and quotas before it sends a call anywhere |
+//! | [`Retry`](crate::Retry) | the [`Reactions`](crate::Reactions) table, a budget of 500 tokens; never after a timeout, because the work may be billed twice |
+//! | [`CircuitBreaker`](crate::CircuitBreaker) | one circuit for each route; opens when half of the calls of a minute, or ten in a row, fail |
+//! | [`TokenBudget`](crate::TokenBudget) | no quota is known: ledgers learn from refusals until [`quota`](StackBuilder::quota) tells them |
+//! | [`Classify`](crate::Classify) | the catalogue of causes |
+//!
+//! A call without a deadline of its own gets one of an hour ([`StackBuilder::timeout`]): as long as an
+//! inference may take (BEDROCK.md §7), so nothing is cut that the service would still answer, and a
+//! connection that hangs does not keep its places for ever.
+//!
+//! What another order would mean; all of them compile:
+//!
+//! | order | what happens |
+//! |---|---|
+//! | `Retry` around `Fallback` | each retry goes down the whole ladder: attempts multiply, and a call waits for its primary before it looks elsewhere |
+//! | `CircuitBreaker` around `Retry` | a call's attempts count as one, and go on against a route that others know to be sick |
+//! | `TokenBudget` around `Retry` | a call is admitted once: its retries go to the service unaccounted |
+//! | `TokenBudget` around `CircuitBreaker` | calls stand in line for quota to be refused by an open circuit |
+//! | a bound of what is in flight around `TokenBudget` | calls that wait for the quota of one model fill the places of all others |
+//! | … around `Retry` | calls keep their places while they wait for their next attempt |
+//! | `Classify` elsewhere | what is inside of it reads causes by the catalogue alone, without its rules |
+//!
+//! # The same by hand
+//!
+//! ```
+//! use std::time::Duration;
+//! use tower::ServiceBuilder;
+//! use tower_bedrock::{
+//!     CircuitBreakerLayer, CircuitBreakers, ClassifyLayer, FallbackLayer, Ladder, Quotas,
+//!     RetryLayer, TokenBudgetLayer,
+//! };
+//!
+//! # fn stack<S>(bedrock: S) -> Result<(), tower_bedrock::InvalidLadder> {
+//! let home = "eu-west-1";
+//! let quotas = Quotas::new().with_home_region(home);
+//! let breakers = CircuitBreakers::new().with_home_region(home);
+//! let fallback = FallbackLayer::new(Ladder::regions(["eu-west-1", "eu-central-1"]))?
+//!     .with_home_region(home)
+//!     .with_gate(breakers.clone())
+//!     .with_gate(quotas.clone());
+//!
+//! let stack = ServiceBuilder::new()
+//!     .layer(fallback)
+//!     .layer(RetryLayer::new())
+//!     .layer(CircuitBreakerLayer::new(breakers))
+//!     .layer(TokenBudgetLayer::new(quotas))
+//!     .layer(ClassifyLayer::new())
+//!     .service(bedrock);
+//! # let _ = stack;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Written like this, calls have no default deadline, and layers of one's own can go in between.
+
+mod builder;
+mod error;
+mod layer;
+mod part;
+mod service;
+#[cfg(test)]
+mod tests;
+
+pub use self::{
+    builder::{DefaultLayers, StackBuilder},
+    error::InvalidStack,
+    layer::StackLayer,
+    service::{DefaultStack, Stack},
+};
