@@ -204,6 +204,21 @@ impl Breaker {
         passage
     }
 
+    /// Asks once more for a call that was admitted by `ticket`: it may go while calls pass, or if it
+    /// is a probe of this generation.
+    pub(super) fn ask_again(
+        &mut self,
+        now: Instant,
+        ticket: Ticket,
+    ) -> Result<(), Option<Duration>> {
+        let passage = self.view(now).passage;
+        if self.passes().is_some() || ticket.generation == self.generation {
+            return Ok(());
+        }
+        self.refused += 1;
+        Err(passage.err().flatten())
+    }
+
     /// A call that was admitted by `ticket` is over. `draw` takes a time up to the one it is given.
     #[inline]
     pub(super) fn settle(

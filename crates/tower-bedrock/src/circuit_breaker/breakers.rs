@@ -1,6 +1,6 @@
 //! The circuits of all routes.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, sync::Arc};
 
 use tokio::{
     sync::{broadcast, watch},
@@ -12,7 +12,6 @@ use super::{
     bus::Bus,
     circuit::Circuit,
     circuits::Circuits,
-    error::CircuitOpen,
     event::{CircuitEvent, CircuitTransition},
     invalid::InvalidCircuitPolicy,
     key::CircuitKey,
@@ -223,40 +222,30 @@ impl CircuitBreakers {
     }
 
     /// Admits a call, or refuses it.
-    pub(super) fn admit(&self, call: &CallContext) -> Result<Permit, Error> {
+    pub(super) fn admit(&self, call: &mut CallContext) -> Result<Permit, Error> {
         loop {
             let circuit = self.circuit(&call.route);
-            let slow_calls = self.0.settings.policy.slow_calls;
-            let sent_at = slow_calls.map(|_| Instant::now());
-            match circuit.admit(|| sent_at.unwrap_or_else(Instant::now)) {
-                Ok(ticket) => return Ok(Permit::new(circuit, ticket, call.deadline, sent_at)),
+            match circuit.admit() {
+                Ok(ticket) => {
+                    let permit = Permit::new(circuit, ticket, call.deadline);
+                    if self.0.settings.policy.takes_time() {
+                        return Ok(permit.timed(Instant::now(), call));
+                    }
+                    return Ok(permit);
+                }
                 // Forgotten in this very moment.
                 Err(Refused::Forgotten) => {}
-                Err(Refused::Open { retry_in }) => {
-                    return Err(self.refuse(&circuit, call, retry_in));
-                }
+                Err(Refused::Open { retry_in }) => return Err(circuit.refuse(call, retry_in)),
             }
         }
     }
 
     /// Refuses a call that would not be admitted now, and leaves it be if it would.
     pub(super) fn refuse_early(&self, call: &CallContext) -> Result<(), Error> {
-        let Some(circuit) = self.known(&call.route) else {
-            return Ok(());
-        };
-        let asked = circuit.refuse_early();
-        asked.map_err(|retry_in| self.refuse(&circuit, call, retry_in))
-    }
-
-    fn refuse(&self, circuit: &Circuit, call: &CallContext, retry_in: Option<Duration>) -> Error {
-        let refusal = CircuitOpen::new(circuit.route().clone(), retry_in);
-        for listener in &*self.0.settings.bus.listeners() {
-            listener(&CircuitEvent::Refused {
-                call,
-                refusal: &refusal,
-            });
+        match self.known(&call.route) {
+            Some(circuit) => circuit.refuse_early(call),
+            None => Ok(()),
         }
-        Error::from(refusal).with_context(call)
     }
 
     #[inline]

@@ -14,10 +14,11 @@ use tokio::{sync::watch, time::Instant};
 use super::{
     breaker::{Breaker, Change, Outcome, Refused, Ticket, View},
     breakers::Settings,
-    event::CircuitTransition,
+    error::CircuitOpen,
+    event::{CircuitEvent, CircuitTransition},
     snapshot::CircuitState,
 };
-use crate::{retry::uniform, route::Route};
+use crate::{call::CallContext, error::Error, retry::uniform, route::Route};
 
 /// The state machine of one route, and what all that use it share.
 pub(super) struct Circuit {
@@ -53,27 +54,45 @@ impl Circuit {
         &self.settings
     }
 
-    /// Asks for admission; `now` is asked for only if it matters.
+    /// Asks for admission.
     #[inline]
-    pub(super) fn admit(
-        self: &Arc<Self>,
-        now: impl FnOnce() -> Instant,
-    ) -> Result<Ticket, Refused> {
+    pub(super) fn admit(self: &Arc<Self>) -> Result<Ticket, Refused> {
         let word = self.passes.load(Ordering::Acquire);
         if word & 1 == 1 {
             return Ok(Ticket::closed(word >> 1));
         }
-        let now = now();
+        let now = Instant::now();
         self.change(|breaker| breaker.admit(now))
     }
 
     /// Refuses a call that would not be admitted now, and leaves it be if it would.
-    pub(super) fn refuse_early(&self) -> Result<(), Option<Duration>> {
+    pub(super) fn refuse_early(&self, call: &CallContext) -> Result<(), Error> {
         if self.passes() {
             return Ok(());
         }
-        let now = Instant::now();
-        self.lock().refuse_early(now)
+        let asked = self.lock().refuse_early(Instant::now());
+        asked.map_err(|retry_in| self.refuse(call, retry_in))
+    }
+
+    /// Refuses a call that was admitted by `ticket`, has stood in line since, and is no longer
+    /// welcome.
+    pub(super) fn ask_again(&self, ticket: Ticket, call: &CallContext) -> Result<(), Error> {
+        if self.passes() {
+            return Ok(());
+        }
+        let asked = self.lock().ask_again(Instant::now(), ticket);
+        asked.map_err(|retry_in| self.refuse(call, retry_in))
+    }
+
+    pub(super) fn refuse(&self, call: &CallContext, retry_in: Option<Duration>) -> Error {
+        let refusal = CircuitOpen::new(self.route.clone(), retry_in);
+        for listener in &*self.settings.bus.listeners() {
+            listener(&CircuitEvent::Refused {
+                call,
+                refusal: &refusal,
+            });
+        }
+        Error::from(refusal).with_context(call)
     }
 
     /// A call that was admitted by `ticket` is over.

@@ -88,10 +88,10 @@ where
                     breakers,
                 } => {
                     ready!(service.poll_ready(cx)).map_err(Into::into)?;
-                    let Some(request) = request.take() else {
+                    let Some(mut request) = request.take() else {
                         return Poll::Pending;
                     };
-                    let permit = Some(breakers.admit(request.context())?);
+                    let permit = Some(breakers.admit(request.context_mut())?);
                     let response = service.call(request);
                     state.set(State::Called { response, permit });
                 }
@@ -104,11 +104,19 @@ where
                                 permit.waits();
                             }
                         }
-                        Poll::Ready(result) => match (permit.take(), result) {
-                            (Some(permit), Ok(response)) => permit.answered(response),
-                            (Some(permit), Err(error)) => permit.failed(error),
-                            (None, _) => {}
-                        },
+                        Poll::Ready(Ok(response)) => {
+                            if let Some(permit) = permit {
+                                permit.stop_clock();
+                            }
+                            if let Some(permit) = permit.take() {
+                                permit.watch(response);
+                            }
+                        }
+                        Poll::Ready(Err(error)) => {
+                            if let Some(permit) = permit.take() {
+                                permit.failed(error);
+                            }
+                        }
                     }
                     return polled;
                 }

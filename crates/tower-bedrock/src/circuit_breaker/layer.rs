@@ -162,9 +162,9 @@ where
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, request: R) -> Self::Future {
+    fn call(&mut self, mut request: R) -> Self::Future {
         if self.is_ready {
-            let admitted = self.breakers.admit(request.context());
+            let admitted = self.breakers.admit(request.context_mut());
             if let Err(error) = admitted {
                 return ResponseFuture::refused(error);
             }

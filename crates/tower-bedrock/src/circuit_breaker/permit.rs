@@ -7,8 +7,10 @@ use tokio::time::Instant;
 use super::{
     breaker::{Outcome, Ticket},
     circuit::Circuit,
+    send_clock::SendClock,
 };
 use crate::{
+    call::CallContext,
     cause::{BreakerReaction, Cause},
     error::Error,
     reply::{BedrockResponse, Finish, Watcher},
@@ -21,8 +23,8 @@ pub(super) struct Permit {
     circuit: Arc<Circuit>,
     ticket: Ticket,
     deadline: Option<Instant>,
-    /// When the call was sent, if slow calls count.
-    sent_at: Option<Instant>,
+    /// When the call was sent, if that matters.
+    clock: Option<Arc<SendClock>>,
     /// Whether the response came too late.
     is_slow: bool,
     stage: Stage,
@@ -48,16 +50,24 @@ impl Permit {
         circuit: Arc<Circuit>,
         ticket: Ticket,
         deadline: Option<Instant>,
-        sent_at: Option<Instant>,
     ) -> Self {
         Self {
             circuit,
             ticket,
             deadline,
-            sent_at,
+            clock: None,
             is_slow: false,
             stage: Stage::Called,
         }
+    }
+
+    /// The same call, which is sent now, or when layers below say so.
+    #[cold]
+    pub(super) fn timed(mut self, now: Instant, call: &mut CallContext) -> Self {
+        let asks_again = self.circuit.settings().policy.ask_again_when_sent;
+        let asks_again = asks_again.then(|| (Arc::clone(&self.circuit), self.ticket));
+        self.clock = Some(SendClock::start(now, asks_again, call));
+        self
     }
 
     /// The inner service does not answer at once.
@@ -65,21 +75,19 @@ impl Permit {
         self.stage = Stage::UnderWay;
     }
 
-    /// The response is there. What comes of the call is known when that is finished.
+    /// The response is there, or will never be: from here on, the caller sets the pace.
     #[inline]
-    pub(super) fn answered(self, response: &mut impl BedrockResponse) {
-        response.watch(Answered(match self.sent_at {
-            Some(_) => self.timed(),
-            None => self,
-        }));
+    pub(super) fn stop_clock(&mut self) {
+        if self.clock.is_some() {
+            self.note_slowness();
+            self.clock = None;
+        }
     }
 
-    /// The same call, which has taken as long as it will: from here on, the caller sets the pace.
-    #[inline(never)]
-    fn timed(mut self) -> Self {
-        self.note_slowness();
-        self.sent_at = None;
-        self
+    /// Finds out what comes of the call when its response is finished.
+    #[inline]
+    pub(super) fn watch(self, response: &mut impl BedrockResponse) {
+        response.watch(Answered(self));
     }
 
     #[cold]
@@ -101,8 +109,7 @@ impl Permit {
         let settings = self.circuit.settings();
         let (cause, hint) = (error.cause(), error.retry_after());
         let reaction = match cause {
-            Cause::DeadlineExceeded if self.stage == Stage::Called => BreakerReaction::Ignore,
-            Cause::DeadlineExceeded => self.deadline_reaction(),
+            Cause::DeadlineExceeded if self.is_sent() => self.deadline_reaction(),
             cause if cause.is_own_refusal() => BreakerReaction::Ignore,
             _ => settings.reactions.of(error).breaker,
         };
@@ -115,6 +122,16 @@ impl Permit {
             BreakerReaction::Ignore if cause.is_throttle() => Outcome::Throttled { hint },
             BreakerReaction::Ignore => Outcome::Nothing,
         }
+    }
+
+    /// Whether the call was sent, as far as that can be told. What refuses it without sending it does
+    /// so at once, or says that it stands in line.
+    fn is_sent(&self) -> bool {
+        let is_in_line = self
+            .clock
+            .as_ref()
+            .is_some_and(|clock| clock.sent_at().is_none());
+        self.stage != Stage::Called && !is_in_line
     }
 
     /// What the circuit makes of a call that its deadline cut: the same as of one that got no answer
@@ -141,7 +158,8 @@ impl Permit {
     /// Whether it has taken too long already.
     fn note_slowness(&mut self) -> bool {
         let limit = self.circuit.settings().policy.slow_after();
-        if let (Some(sent_at), Some(limit)) = (self.sent_at, limit) {
+        let sent_at = self.clock.as_ref().and_then(|clock| clock.sent_at());
+        if let (Some(sent_at), Some(limit)) = (sent_at, limit) {
             self.is_slow = sent_at.elapsed() > limit;
         }
         self.is_slow
@@ -149,7 +167,7 @@ impl Permit {
 
     /// What it says of the route that nobody waits any more.
     fn outcome_of_drop(&mut self, now: Instant) -> Outcome {
-        if self.stage == Stage::Called {
+        if !self.is_sent() {
             return Outcome::Nothing;
         }
         let is_late = self.deadline.is_some_and(|deadline| deadline <= now);

@@ -68,6 +68,7 @@ pub struct CircuitPolicy {
     pub(super) consecutive_failures: Option<u32>,
     pub(super) slow_calls: Option<SlowCalls>,
     pub(super) count_deadlines: bool,
+    pub(super) ask_again_when_sent: bool,
     pub(super) cooldown: Duration,
     pub(super) max_cooldown: Duration,
     pub(super) has_jitter: bool,
@@ -96,6 +97,7 @@ impl CircuitPolicy {
             consecutive_failures: Some(CONSECUTIVE_FAILURES),
             slow_calls: None,
             count_deadlines: true,
+            ask_again_when_sent: false,
             cooldown: COOLDOWN,
             max_cooldown: MAX_COOLDOWN,
             has_jitter: true,
@@ -139,8 +141,9 @@ impl CircuitPolicy {
     /// Opens when this part of the calls in the window take longer than `longer_than`; off by
     /// default, because long answers are no sign of a sick model.
     ///
-    /// Time counts from when the call is sent to when its response is there; for a stream, to its
-    /// first event, because later the caller sets the pace. A call that gets no answer in time
+    /// Time counts from when the call is sent, not from when it begins to stand in line below, to when
+    /// its response is there; for a stream, to its first event, because later the caller sets the pace.
+    /// That takes an allocation for each call. A call that gets no answer in time
     /// (`Timeout`, `ModelTimeout`) counts as slow then, and not as a failure any more; so does one
     /// that is dropped after more than `longer_than`.
     #[must_use]
@@ -235,6 +238,15 @@ impl CircuitPolicy {
         self
     }
 
+    /// Whether a call that stands in line below, in a token budget or a pool, is refused when its turn
+    /// comes and its circuit has opened meanwhile; off by default, since it costs every call an
+    /// allocation. Switch it on where lines are long and a sick route should get none of them.
+    #[must_use]
+    pub const fn ask_again_when_sent(mut self, ask: bool) -> Self {
+        self.ask_again_when_sent = ask;
+        self
+    }
+
     /// When a call counts as slow, if that is looked at.
     #[must_use]
     pub const fn slow_after(&self) -> Option<Duration> {
@@ -242,6 +254,11 @@ impl CircuitPolicy {
             Some(slow) => Some(slow.longer_than),
             None => None,
         }
+    }
+
+    /// Whether it matters when calls are sent.
+    pub(super) const fn takes_time(&self) -> bool {
+        self.slow_calls.is_some() || self.ask_again_when_sent
     }
 
     pub(super) fn check(&self) -> Result<(), InvalidCircuitPolicy> {
