@@ -18,7 +18,8 @@ where
 {
     match error {
         SdkError::ServiceError(context) => {
-            let code = exception_type(context.raw());
+            // The SDK's error does not have the exception's name.
+            let code = header(context.raw(), ":exception-type").map(str::to_owned);
             let error = context.into_err();
             let mut details = ErrorDetails {
                 code: code.or_else(|| error.code().map(str::to_owned)),
@@ -36,6 +37,19 @@ where
                 message: Some("it ended within an event".to_owned()),
                 ..ErrorDetails::default()
             }))
+        }
+        // The protocol has errors that no operation models; the SDK does not read them.
+        SdkError::ResponseError(context)
+            if header(context.raw(), ":message-type") == Some("error") =>
+        {
+            let said = |name| header(context.raw(), name).map(str::to_owned);
+            let mut details = ErrorDetails {
+                code: said(":error-code"),
+                message: said(":error-message"),
+                ..ErrorDetails::default()
+            };
+            details.cut_secrets();
+            RawError::Answered(Box::new(details))
         }
         // What the parser says of an event quotes it.
         SdkError::ResponseError(context) => RawError::Garbled(Box::new(ErrorDetails {
@@ -59,17 +73,16 @@ where
     }
 }
 
-/// The exception as the frame names it. The SDK's error does not have it.
-fn exception_type(frame: &RawMessage) -> Option<String> {
+/// A header of the frame, if it is a string.
+fn header<'a>(frame: &'a RawMessage, name: &str) -> Option<&'a str> {
     let RawMessage::Decoded(message) = frame else {
         return None;
     };
-    let header = message
-        .headers()
+    let headers = message.headers();
+    let header = headers
         .iter()
-        .find(|header| header.name().as_str() == ":exception-type")?;
-    let name = header.value().as_string().ok()?;
-    Some(name.as_str().to_owned())
+        .find(|header| header.name().as_str() == name)?;
+    header.value().as_string().ok().map(|value| value.as_str())
 }
 
 /// Whether it is what was left when the connection ended.
