@@ -196,6 +196,12 @@ impl Lifecycle {
         }
     }
 
+    /// Whether nothing has reached the caller.
+    #[cfg(feature = "aws")]
+    pub(crate) fn is_held(&self) -> bool {
+        self.stage == Stage::Held
+    }
+
     /// Whether the answer is whole.
     pub(crate) fn is_whole(&self) -> bool {
         self.stage == Stage::Whole

@@ -9,7 +9,6 @@ mod stalled;
 pub(crate) mod watchers;
 // Raw frames are read where the SDK's own client is wrapped.
 #[cfg(feature = "aws")]
-#[allow(dead_code)]
 pub(crate) mod wire;
 
 pub use self::{

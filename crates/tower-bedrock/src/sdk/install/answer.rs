@@ -79,10 +79,7 @@ pub(super) fn read(operation: Operation, http: &HttpResponse) -> Result<Told, se
         }
         Operation::InvokeModel => Ok(Told {
             counts: counts_in_headers(http.headers()),
-            tier: http
-                .headers()
-                .get("x-amzn-bedrock-service-tier")
-                .map(tier_named),
+            tier: tier_in_headers(http),
         }),
         _ => Ok(Told::default()),
     }
@@ -136,6 +133,12 @@ pub(super) fn half_an_answer(error: BoxError, http: HttpResponse) -> RawError {
         details.request_id = request_id;
     }
     raw
+}
+
+/// The tier that InvokeModel answers in a header.
+pub(super) fn tier_in_headers(http: &HttpResponse) -> Option<ServiceTier> {
+    let tier = http.headers().get("x-amzn-bedrock-service-tier")?;
+    Some(tier_named(tier))
 }
 
 /// A tier that this version does not know counts as the default one.

@@ -9,10 +9,13 @@ use std::{
     time::Duration,
 };
 
+use aws_sdk_bedrockruntime::config::StalledStreamProtectionConfig;
 use aws_smithy_types::config_bag::{Storable, StoreReplace};
 
+use tokio::time::Instant;
+
 use super::{options::CallOptions, sign::Signing};
-use crate::{call::CallContext, error::Error, reply::Served};
+use crate::{call::CallContext, error::Error, reply::Served, route::Region};
 
 /// One call of the SDK that is ours. Lies in the call's `ConfigBag` from its start, and on its HTTP
 /// request when that is sent.
@@ -28,6 +31,8 @@ struct Shared {
 #[derive(Default)]
 struct State {
     context: Option<CallContext>,
+    region: Option<Region>,
+    limits: Limits,
     dispatch: Option<Dispatch>,
     timeout: Option<Error>,
     options: Option<CallOptions>,
@@ -36,9 +41,24 @@ struct State {
 /// What the HTTP client needs of a call to make attempts of its own.
 pub(super) struct Dispatch {
     pub(super) context: CallContext,
+    /// Where the SDK sends it.
+    pub(super) region: Option<Region>,
     pub(super) signing: Signing,
-    /// The user's limit for one attempt.
-    pub(super) attempt_timeout: Option<Duration>,
+    pub(super) limits: Limits,
+}
+
+/// What the SDK would have applied to an attempt of its own.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Limits {
+    /// The longest for one attempt: to the end of a whole answer, to the head of a stream.
+    pub(super) attempt: Option<Duration>,
+    /// When the SDK gives up waiting for the head of an answer, and a little before, so that waiting
+    /// for more than the head does not make it give up.
+    pub(super) hold_until: Option<Instant>,
+    /// When the caller gives up a stream, whatever the SDK thinks.
+    pub(super) stream_deadline: Option<Instant>,
+    /// Whether answers that stall are cut, and when.
+    pub(super) stalls: Option<StalledStreamProtectionConfig>,
 }
 
 impl Storable for Call {
@@ -59,6 +79,22 @@ impl Call {
         let mut state = self.state();
         state.context = Some(context);
         state.options = options;
+    }
+
+    pub(super) fn set_region(&self, region: Option<Region>) {
+        self.state().region = region;
+    }
+
+    pub(super) fn region(&self) -> Option<Region> {
+        self.state().region.clone()
+    }
+
+    pub(super) fn set_limits(&self, limits: Limits) {
+        self.state().limits = limits;
+    }
+
+    pub(super) fn limits(&self) -> Limits {
+        self.state().limits.clone()
     }
 
     pub(super) fn context(&self) -> Option<CallContext> {

@@ -1,10 +1,12 @@
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use aws_sdk_bedrockruntime::{
     config::{ConfigBag, Intercept, RuntimeComponents, StalledStreamProtectionConfig},
     operation::{
         apply_guardrail::ApplyGuardrailInput, converse::ConverseInput,
-        count_tokens::CountTokensInput, invoke_model::InvokeModelInput,
+        converse_stream::ConverseStreamInput, count_tokens::CountTokensInput,
+        invoke_model::InvokeModelInput,
+        invoke_model_with_response_stream::InvokeModelWithResponseStreamInput,
     },
 };
 use aws_smithy_runtime_api::{
@@ -25,7 +27,7 @@ use aws_types::region::Region as SdkRegion;
 use tokio::time::Instant;
 
 use super::{
-    call::{Call, Dispatch},
+    call::{Call, Dispatch, Limits},
     options::CallOptions,
     sign::Signing,
 };
@@ -36,7 +38,9 @@ use crate::{
 
 /// Reads what a call of the SDK is about, and hands it to the HTTP client below.
 #[derive(Clone, Default)]
-pub(super) struct ResilienceInterceptor;
+pub(super) struct ResilienceInterceptor {
+    pub(super) home: Option<Region>,
+}
 
 impl Intercept for ResilienceInterceptor {
     fn name(&self) -> &'static str {
@@ -66,20 +70,35 @@ impl Intercept for ResilienceInterceptor {
         let Some(mut told) = call_context(context.input()) else {
             return Ok(());
         };
-        told.route.region = cfg
-            .load::<SdkRegion>()
-            .map(|region| Region::from(region.as_ref()));
-        told.deadline = cfg
-            .load::<TimeoutConfig>()
-            .and_then(TimeoutConfig::operation_timeout)
-            .and_then(|timeout| Instant::now().checked_add(timeout));
+        let region = cfg.load::<SdkRegion>().map(AsRef::as_ref);
+        let home = self.home.as_ref().map(Region::as_str);
+        let region = if region == home {
+            self.home.clone()
+        } else {
+            told.route.region = region.map(Region::from);
+            told.route.region.clone()
+        };
+        call.set_region(region);
         let options = CallOptions::of(cfg);
         if let Some(options) = &options {
             options.apply(&mut told);
         }
+        let mut limits = Limits {
+            stream_deadline: told.deadline,
+            ..Limits::default()
+        };
+        if let Some(timeout) = cfg
+            .load::<TimeoutConfig>()
+            .and_then(TimeoutConfig::operation_timeout)
+            && let Some(end) = Instant::now().checked_add(timeout)
+        {
+            told.deadline = told.deadline.into_iter().chain([end]).min();
+            limits.hold_until = end.checked_sub(SHORT_OF_TIMEOUT.min(timeout / 10));
+        }
         call.set_context(told, options);
         if call.is_wrapped() {
-            leave_retries_to_us(cfg);
+            leave_retries_to_us(cfg, &mut limits);
+            call.set_limits(limits);
         }
         Ok(())
     }
@@ -96,8 +115,9 @@ impl Intercept for ResilienceInterceptor {
         if let Some(told) = call.context() {
             call.set_dispatch(Dispatch {
                 context: told,
+                region: call.region(),
                 signing: Signing::of(cfg),
-                attempt_timeout: cfg.load::<AttemptTimeout>().map(|timeout| timeout.0),
+                limits: call.limits(),
             });
             context.request_mut().add_extension(call.clone());
         }
@@ -126,17 +146,12 @@ impl fmt::Debug for ResilienceInterceptor {
     }
 }
 
-/// The user's attempt timeout, which the SDK would apply to all of our attempts together.
-#[derive(Debug)]
-struct AttemptTimeout(std::time::Duration);
-
-impl aws_smithy_types::config_bag::Storable for AttemptTimeout {
-    type Storer = aws_smithy_types::config_bag::StoreReplace<Self>;
-}
+/// By how much a stream that was waited for is given to the SDK before the SDK's time is up.
+const SHORT_OF_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Has the SDK make one attempt, for as long as it takes: what it would do for each of its own
 /// attempts is done for each of ours.
-fn leave_retries_to_us(cfg: &mut ConfigBag) {
+fn leave_retries_to_us(cfg: &mut ConfigBag, limits: &mut Limits) {
     let retry = cfg.load::<RetryConfig>();
     if retry.is_none_or(|retry| retry.max_attempts() != 1 || retry.mode() != RetryMode::Standard) {
         let one = retry.cloned().unwrap_or_else(RetryConfig::standard);
@@ -154,13 +169,15 @@ fn leave_retries_to_us(cfg: &mut ConfigBag) {
             .disable_operation_attempt_timeout()
             .build();
         cfg.interceptor_state().store_put(without);
-        cfg.interceptor_state().store_put(AttemptTimeout(attempt));
+        limits.attempt = Some(attempt);
     }
 
     // While a call waits in a layer nobody reads its body, which the SDK takes for a stalled upload.
-    if let Some(protection) = cfg.load::<StalledStreamProtectionConfig>()
-        && protection.upload_enabled()
-    {
+    let protection = cfg.load::<StalledStreamProtectionConfig>();
+    limits.stalls = protection
+        .filter(|protection| protection.download_enabled())
+        .cloned();
+    if let Some(protection) = protection.filter(|protection| protection.upload_enabled()) {
         let downloads = StalledStreamProtectionConfig::enabled()
             .upload_enabled(false)
             .download_enabled(protection.download_enabled())
@@ -188,7 +205,9 @@ macro_rules! ours {
 
 ours!(
     ConverseInput,
+    ConverseStreamInput,
     InvokeModelInput,
+    InvokeModelWithResponseStreamInput,
     CountTokensInput,
     ApplyGuardrailInput,
 );

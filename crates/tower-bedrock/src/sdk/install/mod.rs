@@ -27,6 +27,7 @@ mod answer;
 mod body;
 mod call;
 mod clock;
+mod frames;
 mod http_client;
 mod interceptor;
 mod options;
@@ -49,6 +50,12 @@ use aws_smithy_runtime_api::client::{
 use tower_layer::Layer;
 use tower_service::Service;
 
+use super::stream::StreamOptions;
+use crate::{
+    route::Region,
+    stream::{HoldBack, StreamLimits},
+};
+
 use self::{
     http_client::{MARK, NoClient, StackedClient},
     interceptor::ResilienceInterceptor,
@@ -62,12 +69,30 @@ pub use self::{
 #[derive(Clone)]
 pub struct Resilience<L> {
     layer: L,
+    streams: StreamOptions,
 }
 
 impl<L> Resilience<L> {
     /// Runs `layer`, which may be a whole stack, around each call.
-    pub const fn new(layer: L) -> Self {
-        Self { layer }
+    pub fn new(layer: L) -> Self {
+        Self {
+            layer,
+            streams: StreamOptions::default(),
+        }
+    }
+
+    /// Sets how long streams are waited for.
+    #[must_use]
+    pub const fn with_stream_limits(mut self, limits: StreamLimits) -> Self {
+        self.streams.limits = limits;
+        self
+    }
+
+    /// Sets how much of a stream is held back before its call counts as answered.
+    #[must_use]
+    pub const fn with_hold_back(mut self, hold_back: HoldBack) -> Self {
+        self.streams.hold_back = hold_back;
+        self
     }
 }
 
@@ -82,13 +107,16 @@ where
     /// about, and an HTTP client around the one that the configuration has, or would have.
     #[must_use]
     pub fn install(self, config: Builder) -> Builder {
-        let inner = http_client(&config.clone().build());
+        let built = config.clone().build();
+        let inner = http_client(&built);
         if is_stacked(&inner) {
             return config;
         }
-        let stack = self.layer.layer(SdkTransport::default());
+        let home = built.region().map(|region| Region::from(region.as_ref()));
+        let transport = SdkTransport::new(home.clone(), self.streams);
+        let stack = self.layer.layer(transport);
         config
-            .interceptor(ResilienceInterceptor)
+            .interceptor(ResilienceInterceptor { home })
             .http_client(StackedClient { inner, stack })
     }
 }

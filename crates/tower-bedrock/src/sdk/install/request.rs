@@ -1,7 +1,6 @@
 use std::{
     fmt,
     sync::{Arc, Mutex, PoisonError},
-    time::Duration,
 };
 
 use aws_smithy_runtime_api::client::{
@@ -9,8 +8,15 @@ use aws_smithy_runtime_api::client::{
     runtime_components::RuntimeComponents,
 };
 
-use super::{address, call::Dispatch, sign::Signing};
-use crate::call::{BedrockRequest, CallContext};
+use super::{
+    address,
+    call::{Dispatch, Limits},
+    sign::Signing,
+};
+use crate::{
+    call::{BedrockRequest, CallContext},
+    route::Region,
+};
 
 /// A call that the SDK has made ready to be sent: what the layers see inside of it.
 ///
@@ -33,8 +39,10 @@ pub(super) struct Wire {
     pub(super) template: HttpRequest,
     /// The call as the template is written for it.
     pub(super) written_for: CallContext,
+    /// The region that the template is written for.
+    pub(super) region: Option<Region>,
     pub(super) signing: Signing,
-    pub(super) attempt_timeout: Option<Duration>,
+    pub(super) limits: Limits,
     pub(super) connection: Option<CaptureSmithyConnection>,
     pub(super) base: Arc<Base>,
 }
@@ -54,8 +62,9 @@ impl SdkRequest {
             original: Mutex::new(Some(original)),
             template,
             written_for: dispatch.context.clone(),
+            region: dispatch.region,
             signing: dispatch.signing,
-            attempt_timeout: dispatch.attempt_timeout,
+            limits: dispatch.limits,
             base,
         };
         Some(Self {

@@ -1,5 +1,4 @@
 use std::{
-    collections::VecDeque,
     fmt,
     sync::Arc,
     task::{Context, Poll},
@@ -7,6 +6,7 @@ use std::{
 };
 
 use aws_smithy_async::time::SharedTimeSource;
+use aws_smithy_runtime::client::http::body::minimum_throughput::MinimumThroughputDownloadBody;
 use aws_smithy_runtime_api::{
     box_error::BoxError,
     client::{
@@ -34,7 +34,9 @@ use crate::{
     error::{Error, ErrorDetails, RawError},
     reply::Served,
     route::Region,
-    sdk::{error::before_sending, future::ResponseFuture, operation::not_sent},
+    sdk::{
+        error::before_sending, future::ResponseFuture, operation::not_sent, stream::StreamOptions,
+    },
 };
 
 /// Sends an [`SdkRequest`] over the HTTP client that the SDK would have used: the innermost service
@@ -63,9 +65,11 @@ use crate::{
 /// an error, a connection that failed, [`RawError::Timeout`] when the SDK's attempt timeout passed,
 /// [`RawError::Credentials`] and [`RawError::NotSent`] where the request could not be signed or
 /// written anew, [`Cause::DeadlineExceeded`] when the call's deadline cuts it.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct SdkTransport {
+    home: Option<Region>,
     clock: Arc<ServiceClock>,
+    streams: StreamOptions,
 }
 
 /// A signature that is further than this from the service's time is made again.
@@ -84,6 +88,16 @@ const CLOCK_CODES: [&str; 5] = [
     "AccessDeniedException",
 ];
 
+impl SdkTransport {
+    pub(super) fn new(home: Option<Region>, streams: StreamOptions) -> Self {
+        Self {
+            home,
+            clock: Arc::default(),
+            streams,
+        }
+    }
+}
+
 impl Service<SdkRequest> for SdkTransport {
     type Response = SdkResponse;
     type Error = RawError;
@@ -94,9 +108,13 @@ impl Service<SdkRequest> for SdkTransport {
     }
 
     fn call(&mut self, request: SdkRequest) -> Self::Future {
-        let (call, wire) = request.into_parts();
+        let (mut call, wire) = request.into_parts();
+        if call.route.region.is_none() {
+            call.route.region = self.home.clone();
+        }
         let attempt = Attempt {
             clock: Arc::clone(&self.clock),
+            streams: self.streams,
             time: wire.base.components.time_source().unwrap_or_default(),
             call,
             wire,
@@ -130,6 +148,7 @@ impl fmt::Debug for SdkTransport {
 /// One attempt of a call.
 struct Attempt {
     clock: Arc<ServiceClock>,
+    streams: StreamOptions,
     time: SharedTimeSource,
     call: CallContext,
     wire: Arc<Wire>,
@@ -141,13 +160,17 @@ impl Attempt {
             .prepare()
             .await
             .map_err(|error| before_sending(self.locate(unsendable(error))))?;
-        let sent = match self.wire.attempt_timeout {
-            Some(limit) => timeout(limit, self.send(request))
-                .await
-                .unwrap_or_else(|_| Err(timed_out(limit))),
-            None => self.send(request).await,
+        let sent = Instant::now();
+        let result = if is_stream(self.call.operation) {
+            match self.streams.head(sent, self.send(request)).await {
+                Ok(Ok(head)) => self.stream(head, sent).await,
+                Ok(Err(error)) => Err(error),
+                Err(stalled) => Err(stalled.into()),
+            }
+        } else {
+            self.send(request).await.and_then(|http| self.whole(http))
         };
-        sent.map_err(|error| self.locate(error))
+        result.map_err(|error| self.locate(error))
     }
 
     /// The request of this attempt: written for its route and signed.
@@ -173,7 +196,7 @@ impl Attempt {
     /// The region that this attempt goes to, if that is another than where the SDK meant to.
     fn hop(&self) -> Option<&Region> {
         let region = self.call.route.region.as_ref();
-        region.filter(|region| self.wire.written_for.route.region.as_ref() != Some(region))
+        region.filter(|region| self.wire.region.as_ref() != Some(region))
     }
 
     fn is_fresh(&self, request: &HttpRequest) -> bool {
@@ -234,7 +257,8 @@ impl Attempt {
         Ok(request)
     }
 
-    async fn send(&self, request: HttpRequest) -> Result<SdkResponse, RawError> {
+    /// Sends the request, and once more if it was refused for its date.
+    async fn send(&self, request: HttpRequest) -> Result<HttpResponse, RawError> {
         let signed_at = match scheme(&request) {
             Scheme::SigV4 { .. } => signed_at(&request),
             _ => None,
@@ -262,8 +286,19 @@ impl Attempt {
         CLOCK_CODES.contains(&code) && between(signed_at, self.service_time()) > CLOCK_IS_WRONG
     }
 
-    /// One request and its answer: whole, or a stream whose head is there.
-    async fn exchange(&self, request: HttpRequest) -> Result<SdkResponse, RawError> {
+    /// One request and its answer: all of it, or the head of a stream.
+    async fn exchange(&self, request: HttpRequest) -> Result<HttpResponse, RawError> {
+        let Some(limit) = self.wire.limits.attempt else {
+            return self.exchange_in_time(request).await;
+        };
+        let answered = timeout(limit, self.exchange_in_time(request)).await;
+        answered.unwrap_or_else(|_| {
+            self.give_up_connection();
+            Err(timed_out(limit))
+        })
+    }
+
+    async fn exchange_in_time(&self, request: HttpRequest) -> Result<HttpResponse, RawError> {
         let sent = self.time.now();
         let answered = self.wire.base.connector.call(request).await;
         let mut http = answered.map_err(|error| {
@@ -276,38 +311,83 @@ impl Attempt {
 
         let status = http.status();
         if status.is_success() && is_stream(self.call.operation) {
-            let body = std::mem::replace(http.body_mut(), SdkBody::taken());
-            let served = self.served(&http);
-            return Ok(SdkResponse::stream(
-                http,
-                served,
-                Tap::new(VecDeque::new(), body),
-            ));
+            return Ok(http);
         }
         if matches!(status.as_u16(), 500 | 502 | 503 | 504) {
             self.give_up_connection();
         }
         let body = std::mem::replace(http.body_mut(), SdkBody::taken());
-        match body.collect().await {
+        match self.guarded(body).collect().await {
             Ok(body) => *http.body_mut() = SdkBody::from(body.to_bytes()),
             Err(error) => {
                 self.give_up_connection();
                 return Err(answer::half_an_answer(error, http));
             }
         }
-        if !status.is_success() {
-            return Err(answer::refusal(http, self.time.now()));
+        if status.is_success() {
+            Ok(http)
+        } else {
+            Err(answer::refusal(http, self.time.now()))
         }
-        match answer::read(self.call.operation, &http) {
-            Ok(told) => {
-                let mut served = self.served(&http);
-                served.route.tier = told.tier.unwrap_or(served.route.tier);
-                let model = served.route.model.as_ref();
-                let usage = told.counts.and_then(|counts| counts.usage(model));
-                Ok(SdkResponse::whole(http, served, usage))
+    }
+
+    /// The SDK's own protection against answers that stall, which would come too late to be of use.
+    fn guarded(&self, body: SdkBody) -> SdkBody {
+        let components = &self.wire.base.components;
+        let Some(stalls) = &self.wire.limits.stalls else {
+            return body;
+        };
+        let Some(sleep) = components.sleep_impl() else {
+            return body;
+        };
+        let (time, stalls) = (self.time.clone(), stalls.clone());
+        body.map_preserve_contents(move |body| {
+            let options = stalls.clone().into();
+            SdkBody::from_body_1_x(MinimumThroughputDownloadBody::new(
+                time.clone(),
+                sleep.clone(),
+                body,
+                options,
+            ))
+        })
+    }
+
+    fn whole(&self, http: HttpResponse) -> Result<SdkResponse, RawError> {
+        let Ok(told) = answer::read(self.call.operation, &http) else {
+            return Err(answer::unreadable(http));
+        };
+        let mut served = self.served(&http);
+        served.route.tier = told.tier.unwrap_or(served.route.tier);
+        let model = served.route.model.as_ref();
+        let usage = told.counts.and_then(|counts| counts.usage(model));
+        Ok(SdkResponse::whole(http, served, usage))
+    }
+
+    /// A stream that has begun.
+    async fn stream(&self, mut head: HttpResponse, sent: Instant) -> Result<SdkResponse, RawError> {
+        let body = std::mem::replace(head.body_mut(), SdkBody::taken());
+        let mut served = self.served(&head);
+        served.route.tier = answer::tier_in_headers(&head).unwrap_or(served.route.tier);
+        let limits = &self.wire.limits;
+        let deadline = limits.stream_deadline;
+        let mut tap = Tap::new(body, self.call.clone(), sent, deadline, self.streams);
+        let answered = match limits.hold_until {
+            Some(until) => timeout_at(until, tap.answered()).await.unwrap_or(Ok(())),
+            None => tap.answered().await,
+        };
+        if let Err(mut error) = answered {
+            if let (RawError::Answered(details) | RawError::Garbled(details), true) =
+                (&mut error, tap.can_be_read())
+            {
+                tap.let_go();
+                *head.body_mut() = SdkBody::from_body_1_x(tap);
+                details.request_id = head.request_id().map(str::to_owned);
+                details.answer = Some(Box::new(head));
             }
-            Err(_) => Err(answer::unreadable(http)),
+            return Err(error);
         }
+        tap.release();
+        Ok(SdkResponse::stream(head, served, tap))
     }
 
     /// As the SDK does it after a transient error: nothing else goes over this connection.
