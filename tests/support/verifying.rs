@@ -51,7 +51,8 @@ pub struct VerifyingClient {
 
 #[derive(Debug)]
 struct Door {
-    verifier: Verifier,
+    /// Who is let in, until when.
+    keys: Vec<(Verifier, SystemTime)>,
     clock: VirtualTime,
     arrivals: Mutex<Vec<Arrival>>,
 }
@@ -73,6 +74,8 @@ pub struct Arrival {
     pub attempt: Option<String>,
     /// The SDK's id of the call.
     pub invocation: Option<String>,
+    /// All of its headers.
+    pub headers: Vec<(String, String)>,
     /// The body.
     pub body: Vec<u8>,
     /// What it was answered; `None` if it was not.
@@ -142,11 +145,22 @@ impl VerifyingClient {
     /// Lets in to `sim` what [`ACCESS_KEY`] and [`TOKEN`] sign, and [`API_KEY`]; by `clock`.
     #[must_use]
     pub fn new(sim: &SimService, clock: VirtualTime) -> Self {
-        let verifier = Verifier::new(ACCESS_KEY, SECRET, "bedrock").with_token(TOKEN);
+        let key = Verifier::new(ACCESS_KEY, SECRET, "bedrock").with_token(TOKEN);
+        let for_ever = clock.now() + Duration::from_secs(1 << 30);
+        Self::with_keys(sim, clock, vec![(key, for_ever)])
+    }
+
+    /// Lets in to `sim` what one of `keys` signs, each of which is good until then.
+    #[must_use]
+    pub fn with_keys(
+        sim: &SimService,
+        clock: VirtualTime,
+        keys: Vec<(Verifier, SystemTime)>,
+    ) -> Self {
         Self {
             inner: SharedHttpClient::new(SimHttpClient::new(sim.clone())),
             door: Arc::new(Door {
-                verifier,
+                keys,
                 clock,
                 arrivals: Mutex::default(),
             }),
@@ -268,6 +282,7 @@ impl Door {
             invocation: first("amz-sdk-invocation-id"),
             status: refusal.as_ref().map(|refusal| refusal.status().as_u16()),
             body: body.clone(),
+            headers: headers.clone(),
         };
         let mut arrivals = self.arrivals();
         arrivals.push(arrival);
@@ -286,10 +301,14 @@ impl Door {
             let is_known = key == API_KEY;
             return is_known.then_some(None).ok_or((None, Objection::ApiKey));
         }
-        let signature = self
-            .verifier
-            .verify(request)
-            .map_err(|why| (None, Objection::Signature(why)))?;
+        let good = self.keys.iter().filter(|(_, until)| now < *until);
+        let mut why = Rejection::AccessKey;
+        let signature = good
+            .map(|(key, _)| key.verify(request))
+            .find_map(|verified| verified.map_err(|rejection| why = rejection).ok());
+        let Some(signature) = signature else {
+            return Err((None, Objection::Signature(why)));
+        };
         let objection = if region_of(host).is_some_and(|region| region != signature.region) {
             Objection::Region
         } else if apart(signature.signed_at, now) > MAX_AGE {

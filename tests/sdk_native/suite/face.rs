@@ -14,7 +14,7 @@ use aws_sdk_bedrockruntime::{
 };
 use tower::{ServiceExt, util::BoxCloneSyncService};
 use tower_bedrock::{
-    Bedrock, Error, Priority, Request, Response,
+    Bedrock, Error, Priority, Request, Residency, Response,
     sdk::install::{CallOptions, Resilience},
 };
 use tower_bedrock_tests as support;
@@ -43,6 +43,8 @@ pub(crate) struct Call {
     pub(crate) retry_timeouts: Option<bool>,
     pub(crate) tenant: Option<&'static str>,
     pub(crate) priority: Option<Priority>,
+    pub(crate) stays: bool,
+    pub(crate) within: Option<Residency>,
 }
 
 impl Call {
@@ -55,6 +57,8 @@ impl Call {
             retry_timeouts: None,
             tenant: None,
             priority: None,
+            stays: false,
+            within: None,
         }
     }
 
@@ -79,6 +83,9 @@ impl Call {
 }
 
 type Boxed<In, Out> = BoxCloneSyncService<Request<In>, Response<Out>, Error>;
+
+/// Makes a face of a configuration of the SDK and a rig.
+pub(crate) type MakeFace = fn(Builder, &Rig) -> Face;
 
 /// One way to make calls through the layers of a rig.
 #[derive(Clone)]
@@ -172,6 +179,12 @@ fn asked<In: tower_bedrock::OperationInput>(call: &Call, input: In) -> Request<I
     if let Some(priority) = call.priority {
         request = request.with_priority(priority);
     }
+    if call.stays {
+        request = request.without_fallback();
+    }
+    if let Some(residency) = call.within {
+        request = request.within(residency);
+    }
     request
 }
 
@@ -192,6 +205,12 @@ fn options(call: &Call) -> CallOptions {
     }
     if let Some(priority) = call.priority {
         options = options.with_priority(priority);
+    }
+    if call.stays {
+        options = options.without_fallback();
+    }
+    if let Some(residency) = call.within {
+        options = options.within(residency);
     }
     options
 }

@@ -12,5 +12,13 @@ mod operations;
 mod outcome;
 mod retries;
 mod rig;
+mod routes;
 mod row;
 mod time;
+
+pub(crate) use self::{
+    face::{Call, Face, MakeFace},
+    outcome::Told,
+    rig::{MakeRig, Rig},
+    row::Configure,
+};

@@ -99,8 +99,8 @@ impl From<&Error> for Failure {
         let message = error.message().filter(|_| error.cause() != Cause::Timeout);
         let route = error.route().map(ToString::to_string);
         Self {
-            message: message.map(str::to_owned),
-            route: route.map(|route| route.trim_end_matches(&home).to_owned()),
+            message: message.map(|message| message.replace(&home, "")),
+            route: route.map(|route| route.replace(&home, "")),
             cause: error.cause(),
             code: error.code().map(str::to_owned),
             status: error.status(),

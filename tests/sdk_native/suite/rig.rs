@@ -7,15 +7,22 @@ use std::{
 
 use tower::{Layer, Service, util::BoxCloneSyncService};
 use tower_bedrock::{
-    BedrockRequest, BedrockResponse, ClassifyLayer, Error, Jitter, Quota, Quotas, RawError,
-    RetryEvent, RetryLayer, Route, TokenBudgetLayer,
+    BedrockRequest, BedrockResponse, CircuitBreakerLayer, CircuitBreakers, CircuitPolicy,
+    ClassifyLayer, Error, FallbackLayer, Jitter, Ladder, Quota, Quotas, RawError, RetryEvent,
+    RetryLayer, Route, TokenBudgetLayer,
     sdk::install::{SdkRequest, SdkResponse, SdkTransport},
 };
+use tower_bedrock_tests::REGION;
+
+/// Makes the layers of a row anew.
+pub(crate) type MakeRig = fn() -> Rig;
 
 /// Layers in their recommended order, some of which are left out. Clones share the layers' state.
 #[derive(Clone)]
 pub(crate) struct Rig {
+    fallback: Option<FallbackLayer>,
     retry: Option<RetryLayer>,
+    breaker: Option<CircuitBreakerLayer>,
     budget: Option<TokenBudgetLayer>,
     quotas: Quotas,
     decisions: Arc<Mutex<String>>,
@@ -25,9 +32,11 @@ impl Rig {
     /// Classify alone: one attempt for each call.
     pub(crate) fn bare() -> Self {
         Self {
+            fallback: None,
             retry: None,
+            breaker: None,
             budget: None,
-            quotas: Quotas::new().with_home_region(tower_bedrock_tests::REGION),
+            quotas: Quotas::new().with_home_region(REGION),
             decisions: Arc::default(),
         }
     }
@@ -55,6 +64,28 @@ impl Rig {
         self
     }
 
+    /// A circuit breaker as well.
+    pub(crate) fn broken_by(mut self, policy: CircuitPolicy) -> Self {
+        let breakers = CircuitBreakers::new()
+            .with_policy(policy)
+            .expect("a valid policy")
+            .with_home_region(REGION)
+            .with_jitter(Jitter::seeded(5));
+        self.breaker = Some(CircuitBreakerLayer::new(breakers));
+        self
+    }
+
+    /// Other routes as well.
+    pub(crate) fn falling_back(
+        mut self,
+        ladder: Ladder,
+        layer: impl FnOnce(FallbackLayer) -> FallbackLayer,
+    ) -> Self {
+        let fallback = FallbackLayer::new(ladder).expect("a valid ladder");
+        self.fallback = Some(layer(fallback.with_home_region(REGION)));
+        self
+    }
+
     pub(crate) fn quotas(&self) -> &Quotas {
         &self.quotas
     }
@@ -79,7 +110,15 @@ impl Rig {
             Some(layer) => BoxCloneSyncService::new(layer.layer(service)),
             None => service,
         };
-        match &self.retry {
+        let service = match &self.breaker {
+            Some(layer) => BoxCloneSyncService::new(layer.layer(service)),
+            None => service,
+        };
+        let service = match &self.retry {
+            Some(layer) => BoxCloneSyncService::new(layer.layer(service)),
+            None => service,
+        };
+        match &self.fallback {
             Some(layer) => BoxCloneSyncService::new(layer.layer(service)),
             None => service,
         }

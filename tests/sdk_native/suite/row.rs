@@ -11,16 +11,19 @@ use tokio::{
 use tower_bedrock_tests::{in_process, scenario};
 
 use super::{
-    face::{Call, Face},
+    face::{Call, Face, MakeFace},
     outcome::{Outcome, Told},
-    rig::Rig,
+    rig::MakeRig,
 };
+
+/// Changes the SDK's configuration.
+pub(crate) type Configure = fn(Builder) -> Builder;
 
 /// A scenario, and what is asked in it.
 pub(crate) struct Row {
     scenario: Scenario,
-    rig: fn() -> Rig,
-    config: fn(Builder) -> Builder,
+    rig: MakeRig,
+    config: Configure,
     calls: Vec<Call>,
     /// When each call is made; all at once if zero, one after the other if `None`.
     apart: Option<Duration>,
@@ -29,7 +32,7 @@ pub(crate) struct Row {
 impl Row {
     /// A call of the usual model to a service that does what `scenario` says, through the layers of
     /// `rig`, which is made anew for each face.
-    pub(crate) fn new(scenario: ScenarioBuilder, rig: fn() -> Rig) -> Self {
+    pub(crate) fn new(scenario: ScenarioBuilder, rig: MakeRig) -> Self {
         Self {
             scenario: scenario.build().expect("a valid scenario"),
             rig,
@@ -40,7 +43,7 @@ impl Row {
     }
 
     /// The usual model meets `fault`.
-    pub(crate) fn faulty(fault: FaultSpec, rig: fn() -> Rig) -> Self {
+    pub(crate) fn faulty(fault: FaultSpec, rig: MakeRig) -> Self {
         Self::new(scenario().fault(fault), rig)
     }
 
@@ -57,7 +60,7 @@ impl Row {
     }
 
     /// Changes the SDK's configuration.
-    pub(crate) fn config(mut self, config: fn(Builder) -> Builder) -> Self {
+    pub(crate) fn config(mut self, config: Configure) -> Self {
         self.config = config;
         self
     }
@@ -79,7 +82,7 @@ impl Row {
         fluent
     }
 
-    async fn run(&self, face: fn(Builder, &Rig) -> Face) -> Outcome {
+    async fn run(&self, face: MakeFace) -> Outcome {
         let sim = SimService::new(self.scenario.clone());
         let rig = (self.rig)();
         // Whatever the user asks of the SDK's own retries, they must not add to ours. A silent
