@@ -1,15 +1,27 @@
 //! The quiet path costs nothing: a layer that has nothing to do allocates nothing.
 
-use std::{future::ready, hint::black_box};
+use std::{
+    future::ready,
+    hint::black_box,
+    pin::Pin,
+    sync::{Mutex, PoisonError},
+    task::{Context, Poll},
+};
+
+use futures_core::Stream;
 
 use tower::{Service, ServiceBuilder, service_fn};
 use tower_bedrock::{
-    BedrockRequest, CallContext, ClassifyLayer, Error, Operation, Quota, QuotaPace, Quotas,
-    Request, Response, RetryLayer, Route, Served, TokenBudgetLayer, Usage,
+    BedrockRequest, BedrockResponse, CallContext, ClassifyLayer, Error, EventFacts, Finish,
+    Operation, Quota, QuotaPace, Quotas, RawError, Request, Response, ResponseStream, RetryLayer,
+    Route, Served, StreamEvent, TokenBudgetLayer, Usage, Watcher,
 };
 
 #[global_allocator]
 static ALLOCATOR: dhat::Alloc = dhat::Alloc;
+
+/// One measurement at a time.
+static MEASURING: Mutex<()> = Mutex::new(());
 
 const CALLS: u64 = 1000;
 
@@ -22,7 +34,7 @@ fn allocations<S>(mut service: S, request: &Request<()>) -> u64
 where
     S: Service<Request<()>, Error = Error>,
 {
-    let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
+    let mut cx = Context::from_waker(std::task::Waker::noop());
     let mut round = || {
         let before = dhat::HeapStats::get().total_blocks;
         for _ in 0..CALLS {
@@ -39,6 +51,7 @@ where
 /// measurement itself sees what does.
 #[test]
 fn an_answered_call_allocates_nothing() {
+    let _alone = MEASURING.lock().unwrap_or_else(PoisonError::into_inner);
     let _profiler = dhat::Profiler::builder().testing().build();
     let route = Route::to("us.amazon.nova-lite-v1:0".parse().unwrap()).in_region("us-east-1");
     let request = Request::new((), CallContext::new(Operation::Converse, route)).with_tenant("t");
@@ -75,13 +88,111 @@ fn an_answered_call_allocates_nothing() {
     let snapshot = quotas.snapshot_of(&request.context().route);
     assert_eq!(snapshot.tokens_used, ROUNDS * CALLS * 20);
 
-    let boxed = service_fn(
-        |request: Request<()>| -> std::pin::Pin<Box<dyn Future<Output = _>>> {
-            Box::pin(async move {
-                drop(request);
-                Ok(())
-            })
-        },
-    );
+    let boxed = service_fn(|request: Request<()>| -> Pin<Box<dyn Future<Output = _>>> {
+        Box::pin(async move {
+            drop(request);
+            Ok(())
+        })
+    });
     assert_eq!(allocations(boxed, &request), CALLS);
+}
+
+/// An event: text, or the last.
+struct Line {
+    is_last: bool,
+}
+
+impl StreamEvent for Line {
+    fn facts(&self) -> EventFacts {
+        let mut facts = EventFacts::default();
+        facts.is_content = !self.is_last;
+        facts.output_bytes = 4;
+        facts.is_end = self.is_last;
+        facts.counts_are_final = self.is_last;
+        facts
+    }
+}
+
+/// So many events, all there at once, from a source that allocates nothing.
+struct Lines(u64);
+
+impl Stream for Lines {
+    type Item = Result<Line, RawError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let left = self.0.checked_sub(1);
+        Poll::Ready(left.map(|left| {
+            self.0 = left;
+            Ok(Line { is_last: left == 0 })
+        }))
+    }
+}
+
+struct Guard;
+
+impl Watcher for Guard {
+    fn finish(&mut self, finish: Finish<'_>) {
+        assert!(matches!(finish, Finish::Complete));
+        black_box(self);
+    }
+}
+
+/// What a service allocates for a call whose answer is a stream, and to read that to its end.
+fn stream_allocations<S>(mut service: S, request: &Request<()>, guards: u64) -> u64
+where
+    S: Service<Request<()>, Response = ResponseStream<Line>, Error = Error>,
+{
+    let mut cx = Context::from_waker(std::task::Waker::noop());
+    let mut round = || {
+        let before = dhat::HeapStats::get().total_blocks;
+        assert!(service.poll_ready(&mut cx).is_ready());
+        let mut call = std::pin::pin!(service.call(request.clone()));
+        let Poll::Ready(Ok(mut stream)) = call.as_mut().poll(&mut cx) else {
+            panic!("the answer is there");
+        };
+        for _ in 0..guards {
+            stream.watch(Guard);
+        }
+        while let Poll::Ready(Some(event)) = Pin::new(&mut stream).poll_next(&mut cx) {
+            assert!(black_box(event).is_ok());
+        }
+        assert!(stream.is_complete());
+        dhat::HeapStats::get().total_blocks - before
+    };
+    (0..ROUNDS).map(|_| round()).min().unwrap_or(u64::MAX)
+}
+
+/// A stream costs an allocation for its source, one for events that are held back, and one for each
+/// guard that rides in it; nothing for an event, however many there are, and nothing for a layer
+/// that leaves no guard.
+#[test]
+fn a_stream_allocates_once_for_each_guard() {
+    let _alone = MEASURING.lock().unwrap_or_else(PoisonError::into_inner);
+    let _profiler = dhat::Profiler::builder().testing().build();
+    let route = Route::to("us.amazon.nova-lite-v1:0".parse().unwrap()).in_region("us-east-1");
+    let call = CallContext::new(Operation::ConverseStream, route);
+    let request = Request::new((), call.clone());
+    let service = |events| {
+        service_fn(move |request: Request<()>| {
+            let call = request.context().clone();
+            ready(Ok::<_, Error>(ResponseStream::new(Lines(events), call)))
+        })
+    };
+
+    for events in [10, 10_000] {
+        for guards in [0, 1, 4] {
+            let allocated = stream_allocations(service(events), &request, guards);
+            assert_eq!(allocated, 2 + guards, "{events} events, {guards} guards");
+        }
+    }
+
+    let quotas = Quotas::new();
+    let quota = Quota::new().with_tokens_per_minute(1_000_000_000);
+    quotas.set(&call.route, quota).unwrap();
+    let stack = ServiceBuilder::new()
+        .layer(RetryLayer::new())
+        .layer(TokenBudgetLayer::new(quotas))
+        .layer(ClassifyLayer::new().with_rule(|_| None))
+        .service(service(10_000));
+    assert_eq!(stream_allocations(stack, &request, 0), 2 + 1);
 }
