@@ -94,3 +94,15 @@ async fn a_whole_answer_in_hand_is_over() {
     assert_eq!(recorder.heard(), ["used 7+5", "complete"]);
     assert_eq!(drain(&mut stream).await.0.len(), 4);
 }
+
+/// An answer that ends while it is held back, in a format whose end nobody knows, is whole and is
+/// delivered; its source is not asked again.
+#[tokio::test(start_paused = true)]
+async fn a_stream_may_end_while_it_is_held_back() {
+    let hold_back = HoldBack::until_bytes(1_000);
+    let stream = stream_of(vec![Says(1, Event::Foreign), Says(1, Event::Foreign)]);
+    let mut stream = stream.with_hold_back(hold_back).answered().await.unwrap();
+    assert!(stream.is_complete());
+    let (events, error) = drain(&mut stream).await;
+    assert_eq!((events.len(), error.map(|error| error.cause())), (2, None));
+}
