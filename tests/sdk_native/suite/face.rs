@@ -8,13 +8,16 @@ use aws_sdk_bedrockruntime::{
     operation::{
         apply_guardrail::{ApplyGuardrailInput, ApplyGuardrailOutput},
         converse::{ConverseInput, ConverseOutput},
+        converse_stream::ConverseStreamInput,
         count_tokens::{CountTokensInput, CountTokensOutput},
         invoke_model::{InvokeModelInput, InvokeModelOutput},
+        invoke_model_with_response_stream::InvokeModelWithResponseStreamInput,
     },
+    types::{ConverseStreamOutput, ResponseStream as InvokeModelEvent},
 };
 use tower::{ServiceExt, util::BoxCloneSyncService};
 use tower_bedrock::{
-    Bedrock, Error, Priority, Request, Residency, Response,
+    Bedrock, Error, Priority, Request, Residency, Response, ResponseStream,
     sdk::install::{CallOptions, Resilience},
 };
 use tower_bedrock_tests as support;
@@ -22,6 +25,7 @@ use tower_bedrock_tests as support;
 use super::{
     outcome::{Answer, Failure, Told},
     rig::Rig,
+    streams::{self, Streamed},
 };
 
 /// An operation, with an input of the tests.
@@ -31,6 +35,8 @@ pub(crate) enum Op {
     InvokeModel,
     CountTokens,
     ApplyGuardrail,
+    ConverseStream,
+    InvokeModelWithResponseStream,
 }
 
 /// A call that both faces can make.
@@ -45,6 +51,8 @@ pub(crate) struct Call {
     pub(crate) priority: Option<Priority>,
     pub(crate) stays: bool,
     pub(crate) within: Option<Residency>,
+    /// How many events of a stream are read before it is dropped; all if `None`.
+    pub(crate) events: Option<usize>,
 }
 
 impl Call {
@@ -59,11 +67,18 @@ impl Call {
             priority: None,
             stays: false,
             within: None,
+            events: None,
         }
     }
 
     pub(crate) fn converse() -> Self {
         Self::of(Op::Converse)
+    }
+
+    /// Drops the stream after so many events.
+    pub(crate) fn dropped_after(mut self, events: usize) -> Self {
+        self.events = Some(events);
+        self
     }
 
     pub(crate) fn to(mut self, model: impl Into<String>) -> Self {
@@ -83,6 +98,7 @@ impl Call {
 }
 
 type Boxed<In, Out> = BoxCloneSyncService<Request<In>, Response<Out>, Error>;
+type Streaming<In, Event> = BoxCloneSyncService<Request<In>, ResponseStream<Event>, Error>;
 
 /// Makes a face of a configuration of the SDK and a rig.
 pub(crate) type MakeFace = fn(Builder, &Rig) -> Face;
@@ -102,6 +118,8 @@ pub(crate) struct Tower {
     invoke_model: Boxed<InvokeModelInput, InvokeModelOutput>,
     count_tokens: Boxed<CountTokensInput, CountTokensOutput>,
     apply_guardrail: Boxed<ApplyGuardrailInput, ApplyGuardrailOutput>,
+    converse_stream: Streaming<ConverseStreamInput, ConverseStreamOutput>,
+    invoke_stream: Streaming<InvokeModelWithResponseStreamInput, InvokeModelEvent>,
 }
 
 impl Face {
@@ -111,7 +129,9 @@ impl Face {
             converse: rig.around(bedrock.clone()),
             invoke_model: rig.around(bedrock.clone()),
             count_tokens: rig.around(bedrock.clone()),
-            apply_guardrail: rig.around(bedrock),
+            apply_guardrail: rig.around(bedrock.clone()),
+            converse_stream: rig.around(bedrock.clone()),
+            invoke_stream: rig.around(bedrock),
         }))
     }
 
@@ -144,7 +164,24 @@ impl Tower {
                 }
             }};
         }
+        macro_rules! along {
+            ($service:expr, $input:expr) => {{
+                let sent = $service.clone().oneshot(asked(call, $input)).await;
+                match sent {
+                    Ok(stream) => Told::Streamed(streams::read(stream, call.events).await),
+                    Err(error) => Told::Streamed(Streamed::refused(Failure::from(&error))),
+                }
+            }};
+        }
         match call.op {
+            Op::ConverseStream => {
+                along!(self.converse_stream, support::converse_stream(&call.model))
+            }
+            Op::InvokeModelWithResponseStream => {
+                let mut input = support::invoke_stream();
+                input.model_id = Some(call.model.clone());
+                along!(self.invoke_stream, input)
+            }
             Op::Converse => through!(self.converse, support::converse(&call.model)),
             Op::InvokeModel => {
                 let mut input = support::invoke();
@@ -239,7 +276,48 @@ async fn fluent(client: &Client, call: &Call) -> Told {
             }
         };
     }
+    macro_rules! streamed {
+        ($builder:expr, $stream:ident) => {
+            match $builder
+                .customize()
+                .interceptor(options.clone())
+                .send()
+                .await
+            {
+                Ok(output) => {
+                    Told::Streamed(streams::receive(output.$stream, &options, call.events).await)
+                }
+                Err(error) => {
+                    let error = Error::from_sdk(&error)
+                        .unwrap_or_else(|| panic!("no layer took part in {error:?}"));
+                    Told::Streamed(Streamed::refused(Failure::from(error)))
+                }
+            }
+        };
+    }
     match call.op {
+        Op::ConverseStream => {
+            let input = support::converse_stream(&call.model);
+            streamed!(
+                client
+                    .converse_stream()
+                    .set_model_id(input.model_id)
+                    .set_messages(input.messages)
+                    .set_inference_config(input.inference_config),
+                stream
+            )
+        }
+        Op::InvokeModelWithResponseStream => {
+            let input = support::invoke_stream();
+            streamed!(
+                client
+                    .invoke_model_with_response_stream()
+                    .model_id(&call.model)
+                    .set_body(input.body)
+                    .set_content_type(input.content_type),
+                body
+            )
+        }
         Op::Converse => {
             let input = support::converse(&call.model);
             sent!(

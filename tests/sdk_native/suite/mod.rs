@@ -14,6 +14,8 @@ mod retries;
 mod rig;
 mod routes;
 mod row;
+mod streaming;
+mod streams;
 mod time;
 
 pub(crate) use self::{

@@ -6,6 +6,8 @@ use bedrock_sim::Ledger;
 use tower_bedrock::{Cause, Error, QuotaSnapshot, Served};
 use tower_bedrock_tests::REGION;
 
+use super::streams::Streamed;
+
 /// What both faces must agree on.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Outcome {
@@ -26,6 +28,7 @@ pub(crate) struct Outcome {
 pub(crate) enum Told {
     Answered(Answer),
     Failed(Failure),
+    Streamed(Streamed),
 }
 
 /// An answer, as far as both faces tell of it.
@@ -80,15 +83,22 @@ impl Outcome {
 impl Told {
     pub(crate) fn failure(&self) -> Option<&Failure> {
         match self {
-            Self::Answered(_) => None,
             Self::Failed(failure) => Some(failure),
+            Self::Answered(_) | Self::Streamed(_) => None,
         }
     }
 
     pub(crate) fn answer(&self) -> Option<&Answer> {
         match self {
             Self::Answered(answer) => Some(answer),
-            Self::Failed(_) => None,
+            Self::Failed(_) | Self::Streamed(_) => None,
+        }
+    }
+
+    pub(crate) fn streamed(&self) -> &Streamed {
+        match self {
+            Self::Streamed(streamed) => streamed,
+            other => panic!("no stream: {other:?}"),
         }
     }
 }
