@@ -2,5 +2,7 @@
 
 mod load;
 mod metastability;
+mod outages;
 mod server;
 mod stacks;
+mod wire;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use crate::{
-    load::{Trace, poisson},
+    load::{Arrivals, Trace, request, run},
     server::{Server, ServerSpec},
     stacks::StackKind,
 };
@@ -72,7 +72,9 @@ impl Scenario {
         runtime.block_on(async {
             let server = Server::new(self.server.clone());
             let stack = kind.over(&server, seed);
-            let trace = poisson(stack, self.rate, self.end, seed).await;
+            let rate = self.rate;
+            let arrivals = Arrivals::Poisson { rate, seed };
+            let trace = run(stack, arrivals, self.end, request).await;
             self.outcome(&trace, &server)
         })
     }
@@ -85,7 +87,7 @@ impl Scenario {
         );
         let end = self.end.as_secs() as usize;
         let amplification = |seconds: std::ops::Range<usize>| {
-            f64::from(server.arrivals(seconds.clone())) / f64::from(trace.offered(seconds))
+            f64::from(server.arrivals(seconds.clone())) / trace.within(seconds).len() as f64
         };
         Outcome {
             recovery: trace.recovery(trigger.until, self.end),

@@ -126,7 +126,7 @@ impl Service<Request<()>> for Server {
 }
 
 /// Counts something that happened at `at`.
-pub(crate) fn count(by_second: &mut Vec<u32>, at: Duration) {
+fn count(by_second: &mut Vec<u32>, at: Duration) {
     let second = at.as_secs() as usize;
     if by_second.len() <= second {
         by_second.resize(second + 1, 0);
