@@ -3,6 +3,9 @@
 mod load;
 mod metastability;
 mod outages;
+mod overflow;
+mod residency;
 mod server;
 mod stacks;
+mod total_outage;
 mod wire;

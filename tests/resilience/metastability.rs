@@ -10,7 +10,7 @@ use serde::Deserialize;
 
 use crate::{
     load::{Arrivals, Trace, request, run},
-    server::{Server, ServerSpec},
+    server::{Server, ServerSpec, Trigger},
     stacks::StackKind,
 };
 
@@ -61,6 +61,27 @@ struct Outcome {
 impl Scenario {
     fn parse(text: &str) -> Self {
         toml::from_str(text).expect("a scenario that can be read")
+    }
+
+    /// `load` is what part of the capacity is asked for, `overload` how many times what is left of it
+    /// for `length` seconds.
+    fn cell(load: f64, overload: f64, length: u64) -> Self {
+        let from = Duration::from_secs(30);
+        let until = from + Duration::from_secs(length);
+        Self {
+            rate: 100.0 * load,
+            end: until + Duration::from_secs(330),
+            seeds: Vec::new(),
+            server: ServerSpec {
+                trigger: Trigger {
+                    from,
+                    until,
+                    capacity_factor: load / overload,
+                },
+                ..ServerSpec::steady(100.0, Duration::from_secs(1))
+            },
+            stack: Vec::new(),
+        }
     }
 
     fn run(&self, kind: StackKind, seed: u64) -> Outcome {
@@ -181,4 +202,51 @@ fn is_as_good(recovery: Option<usize>, control: Option<usize>) -> bool {
 #[test]
 fn no_overload_is_kept_alive_by_retries() {
     Scenario::parse(include_str!("scenarios/overload.toml")).check();
+}
+
+/// A server that refuses cheaply what it cannot serve is overloaded only while its trigger lasts.
+#[test]
+fn cheap_refusals_sustain_nothing() {
+    Scenario::parse(include_str!("scenarios/cheap-refusals.toml")).check();
+}
+
+/// Over loads, losses of capacity and their lengths: wherever the control comes back, so do the
+/// retries with their budget, and with the breaker as well.
+///
+/// `SEEDS` says how many seeds there are for each cell, 3 by default:
+///
+/// ```text
+/// SEEDS=20 cargo test --release -p tower-bedrock-tests --test resilience -- --ignored --nocapture
+/// ```
+#[test]
+#[ignore = "takes minutes in a release build"]
+fn no_overload_is_kept_alive_anywhere() {
+    let seeds = std::env::var("SEEDS").map_or(3, |seeds| seeds.parse().expect("a number"));
+    let mut cells = 0;
+    let mut misses = Vec::new();
+    for load in [0.5, 0.6, 0.7, 0.8, 0.9, 0.95] {
+        for overload in [1.2, 1.5, 2.0, 3.0, 4.0] {
+            for length in [5, 15, 30, 60] {
+                for seed in 1..=seeds {
+                    let scenario = Scenario::cell(load, overload, length);
+                    let control = scenario.run(StackKind::NoRetry, seed).recovery;
+                    cells += usize::from(control.is_some());
+                    for kind in [StackKind::Retry, StackKind::RetryAndBreaker] {
+                        let recovery = scenario.run(kind, seed).recovery;
+                        if !is_as_good(recovery, control) {
+                            misses.push(format!(
+                                "{kind:?} at load {load}, {overload} times too much for {length} s, \
+                                 seed {seed}: {recovery:?} against {control:?}"
+                            ));
+                        }
+                    }
+                }
+            }
+        }
+    }
+    println!(
+        "the control came back in {cells} cells; {} misses",
+        misses.len()
+    );
+    assert!(misses.is_empty(), "{}", misses.join("\n"));
 }

@@ -43,6 +43,22 @@ pub(crate) struct Trigger {
     pub(crate) capacity_factor: f64,
 }
 
+impl ServerSpec {
+    /// A server whose capacity never changes.
+    pub(crate) const fn steady(capacity: f64, patience: Duration) -> Self {
+        Self {
+            capacity,
+            patience,
+            longest_queue: None,
+            trigger: Trigger {
+                from: Duration::ZERO,
+                until: Duration::ZERO,
+                capacity_factor: 1.0,
+            },
+        }
+    }
+}
+
 /// A server. Clones are the same one.
 #[derive(Clone)]
 pub(crate) struct Server {
