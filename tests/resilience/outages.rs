@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use aws_sdk_bedrockruntime::{config::timeout::TimeoutConfig, operation::converse::ConverseInput};
 use bedrock_sim::{
-    DownAnswer, ErrorText, FaultKind, FaultSpec, ModelSpec, OutputTokens, Scenario,
-    ScenarioBuilder, SimService, WhenFull,
+    DownAnswer, ErrorText, FaultKind, FaultSpec, ModelSpec, Scenario, ScenarioBuilder, SimService,
+    WhenFull,
 };
 use tower_bedrock::{
-    Bedrock, CircuitState, DefaultStack, FallbackLayer, Jitter, Ladder, Quota, QuotaWindow,
-    Request, RetryLayer, Route, Rung, Stack, StackBuilder,
+    Bedrock, DefaultStack, FallbackLayer, Jitter, Ladder, Quota, Request, RetryLayer, Route, Rung,
+    Stack, StackBuilder,
 };
 use tower_bedrock_tests::{MODEL, REGION, converse, in_process};
 

@@ -4,8 +4,7 @@ use std::collections::BTreeSet;
 
 use bedrock_sim::{ErrorText, FaultSpec, ModelSpec, Scenario, SimService};
 use tower_bedrock::{
-    Bedrock, BedrockResponse, Cause, DefaultStack, FallbackLayer, Ladder, ModelId, Request,
-    Residency, Stack,
+    Bedrock, Cause, DefaultStack, FallbackLayer, Ladder, ModelId, Request, Residency, Stack,
 };
 use tower_bedrock_tests::{converse, in_process};
 
