@@ -47,15 +47,13 @@ async fn refusal(fault: FaultSpec) -> Error {
 #[tokio::test(start_paused = true)]
 async fn an_exception_in_a_stream_has_the_cause_of_its_twin() {
     for &text in TEXTS {
-        let twin = match text {
-            // It is known of streams alone.
-            ErrorText::ModelStreamError => Cause::StreamFailed,
-            _ => refusal(FaultSpec::error(text)).await.cause(),
-        };
+        let twin = refusal(FaultSpec::error(text)).await;
+        let (twin, code) = (twin.cause(), twin.code().map(str::to_owned));
         for frames in [0, 1] {
             let error = refusal(exception(text, frames)).await;
             assert_eq!(error.cause(), twin, "{text:?} after {frames}: {error}");
-            assert!(error.code().is_some() && error.message().is_some());
+            assert_eq!(error.code(), code.as_deref());
+            assert!(error.message().is_some(), "{error}");
             assert!(error.request_id().is_some(), "{error}");
         }
         for frames in [2, 4] {
@@ -66,7 +64,7 @@ async fn an_exception_in_a_stream_has_the_cause_of_its_twin() {
             let error = error.expect("the stream fails");
             assert_eq!(events, u64::from(frames), "{text:?}");
             assert_eq!(error.cause(), twin, "{text:?} after {frames}: {error}");
-            assert_eq!(error.attempts(), Some(1));
+            assert_eq!((error.code(), error.attempts()), (code.as_deref(), Some(1)));
             assert!(error.request_id().is_some() && error.route().is_some());
             assert_eq!(sim.ledger().totals.requests, 1, "nothing is retried");
         }
@@ -260,12 +258,12 @@ async fn errors_that_no_operation_models_are_read() {
         (
             Recording::new().exception("brandNewException", r#"{"message":"for the first time"}"#),
             Cause::Unknown,
-            "brandNewException",
+            "BrandNewException",
         ),
         (
             Recording::new().exception("throttlingException", "not json"),
             Cause::Throttled,
-            "throttlingException",
+            "ThrottlingException",
         ),
     ] {
         let fault = FaultSpec::new(FaultKind::Recording(recording));

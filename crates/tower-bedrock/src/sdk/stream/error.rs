@@ -8,6 +8,7 @@ use aws_smithy_types::event_stream::RawMessage;
 use crate::{
     error::{ErrorDetails, RawError},
     sdk::error::original_status,
+    stream::wire,
 };
 
 /// Keeps what the error tells. The frame that it came in is dropped, and so is whatever would quote
@@ -19,7 +20,7 @@ where
     match error {
         SdkError::ServiceError(context) => {
             // The SDK's error does not have the exception's name.
-            let code = header(context.raw(), ":exception-type").map(str::to_owned);
+            let code = header(context.raw(), ":exception-type").map(wire::exception_code);
             let error = context.into_err();
             let mut details = ErrorDetails {
                 code: code.or_else(|| error.code().map(str::to_owned)),

@@ -242,7 +242,7 @@ fn frames_tell_as_events_do() {
     }
 }
 
-/// An exception frame is the error that it is outside of a stream.
+/// An exception frame is the error that it is outside of a stream, code included.
 #[test]
 fn an_exception_frame_is_an_error() {
     let raw = wire::exception(
@@ -252,7 +252,7 @@ fn an_exception_frame_is_an_error() {
     let RawError::Answered(details) = raw else {
         panic!("{raw:?}");
     };
-    assert_eq!(details.code.as_deref(), Some("modelStreamErrorException"));
+    assert_eq!(details.code.as_deref(), Some("ModelStreamErrorException"));
     assert_eq!(details.message.as_deref(), Some("broke"));
     assert_eq!(details.original_status, Some(503));
 

@@ -40,11 +40,21 @@ pub(crate) fn exception(exception_type: &str, payload: &[u8]) -> RawError {
 
     let said: Exception = serde_json::from_slice(payload).unwrap_or_default();
     let mut details = ErrorDetails {
-        code: Some(exception_type.to_owned()),
+        code: Some(exception_code(exception_type)),
         message: said.message,
         original_status: said.original_status_code,
         ..ErrorDetails::default()
     };
     details.cut_secrets();
     RawError::Answered(Box::new(details))
+}
+
+/// The code of an exception as it stands everywhere but in a frame: `throttlingException` is the
+/// `ThrottlingException` of an answer with a status of its own.
+pub(crate) fn exception_code(exception_type: &str) -> String {
+    let mut code = exception_type.to_owned();
+    if let Some(first) = code.get_mut(..1) {
+        first.make_ascii_uppercase();
+    }
+    code
 }
