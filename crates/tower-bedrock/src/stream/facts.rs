@@ -1,6 +1,6 @@
 //! What an event tells of its stream.
 
-use crate::{model_id::ModelId, reply::Usage, route::ServiceTier};
+use crate::{error::RawError, model_id::ModelId, reply::Usage, route::ServiceTier};
 
 /// An event of a stream, as far as [`ResponseStream`](crate::ResponseStream) has to know it.
 ///
@@ -8,6 +8,12 @@ use crate::{model_id::ModelId, reply::Usage, route::ServiceTier};
 pub trait StreamEvent: Send + 'static {
     /// What the event tells of its stream.
     fn facts(&self) -> EventFacts;
+
+    /// The error that the event is, if its facts say that it is one. It ends the stream, and is not
+    /// delivered.
+    fn error(&self) -> Option<RawError> {
+        None
+    }
 }
 
 /// What an event tells of its stream, without its content.
@@ -55,6 +61,8 @@ pub struct EventFacts {
     pub counts_are_final: bool,
     /// The service tier that served the call.
     pub tier: Option<ServiceTier>,
+    /// Whether it is an error in the place of the answer, in a format that reports errors as events.
+    pub is_error: bool,
 }
 
 /// Tokens as the service counts them, before they mean the same for every model.
@@ -95,14 +103,15 @@ pub struct TokenCounts {
 
 impl TokenCounts {
     /// What was used, in the one way in which [`Usage`] counts; `None` if neither input nor output
-    /// was told.
+    /// was told. Where all are zero none was: no call reads nothing, and the SDK writes zeros where
+    /// the service says nothing.
     ///
     /// Claude and Nova count cached tokens beside the input, OpenAI's models within it
     /// (BEDROCK.md §1.3). The total tells which of the two it was; where there is none, the name of
     /// the model does.
     #[must_use]
     pub fn usage(&self, model: Option<&ModelId>) -> Option<Usage> {
-        if self.input.is_none() && self.output.is_none() {
+        if self.is_empty() {
             return None;
         }
         let input = self.input.unwrap_or(0);
@@ -130,11 +139,21 @@ impl TokenCounts {
 
     /// Takes over what `later` tells.
     pub(crate) fn update(&mut self, later: &Self) {
+        if later.is_empty() {
+            return;
+        }
         self.input = later.input.or(self.input);
         self.output = later.output.or(self.output);
         self.cache_read = later.cache_read.or(self.cache_read);
         self.cache_write = later.cache_write.or(self.cache_write);
         self.total = later.total.or(self.total);
+    }
+
+    /// Whether nothing has been told.
+    fn is_empty(&self) -> bool {
+        [self.input, self.output, self.cache_read, self.cache_write]
+            .into_iter()
+            .all(|count| count.unwrap_or(0) == 0)
     }
 
     /// Whether both sides have been told.

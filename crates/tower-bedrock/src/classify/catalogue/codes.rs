@@ -5,7 +5,8 @@ use super::rules::{
 };
 
 /// The codes of each family, without `Exception`: the service model's (BEDROCK.md §1.2), those
-/// common to all AWS services (DOC-ERR), and the SDK's list of throttles (§7.2).
+/// common to all AWS services (DOC-ERR), the SDK's list of throttles (§7.2), and those of Anthropic's
+/// own format, which come within streams.
 static CODES: &[(&Family, &[&str])] = &[
     // Rows 1 to 5, 7 and 8.
     (
@@ -41,10 +42,11 @@ static CODES: &[(&Family, &[&str])] = &[
             "InternalError",
             "InternalService",
             "InternalServiceError",
+            "api_error",
         ],
     ),
     // Row 12.
-    (&MODEL_TIMEOUT, &["ModelTimeout"]),
+    (&MODEL_TIMEOUT, &["ModelTimeout", "timeout_error"]),
     (&TIMEOUT, &["RequestTimeout"]),
     // Rows 13 and 14.
     (&MODEL_ERROR, &["ModelError"]),
@@ -62,6 +64,7 @@ static CODES: &[(&Family, &[&str])] = &[
             "BadRequest",
             "InvalidRequest",
             "invalid_request_error",
+            "request_too_large",
         ],
     ),
     (
@@ -89,6 +92,7 @@ static CODES: &[(&Family, &[&str])] = &[
             "NotAuthorized",
             "OptInRequired",
             "Forbidden",
+            "permission_error",
         ],
     ),
     // Row 23.
@@ -110,13 +114,19 @@ static CODES: &[(&Family, &[&str])] = &[
             "TokenRefreshRequired",
             "AuthFailure",
             "Unauthorized",
+            "authentication_error",
         ],
     ),
     // Row 24.
     (&NO_ENTITLEMENT, &["FTUFormNotFilled"]),
     (
         &NOT_FOUND,
-        &["ResourceNotFound", "NotFound", "UnknownOperation"],
+        &[
+            "ResourceNotFound",
+            "NotFound",
+            "UnknownOperation",
+            "not_found_error",
+        ],
     ),
 ];
 

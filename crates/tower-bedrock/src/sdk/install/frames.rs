@@ -17,6 +17,8 @@ pub(super) struct Frames {
     unread: SegmentedBuf<Bytes>,
     /// The frames are damaged: what follows means nothing.
     is_garbled: bool,
+    /// A frame has begun. The decoder takes its prelude before the rest is there.
+    is_within_frame: bool,
 }
 
 /// What a frame is.
@@ -38,9 +40,16 @@ impl Frames {
         if self.is_garbled {
             return None;
         }
+        let has_unread = self.unread.has_remaining();
         match self.decoder.decode_frame(&mut self.unread) {
-            Ok(DecodedFrame::Complete(message)) => Some(heard(&message)),
-            Ok(_) => None,
+            Ok(DecodedFrame::Complete(message)) => {
+                self.is_within_frame = false;
+                Some(heard(&message))
+            }
+            Ok(_) => {
+                self.is_within_frame |= has_unread;
+                None
+            }
             // What the decoder says of a frame quotes it.
             Err(_) => {
                 self.is_garbled = true;
@@ -55,7 +64,7 @@ impl Frames {
 
     /// Whether the last byte that came ended a frame.
     pub(super) fn is_at_end_of_frame(&self) -> bool {
-        !self.unread.has_remaining()
+        !self.is_within_frame && !self.unread.has_remaining()
     }
 }
 
@@ -70,14 +79,22 @@ fn heard(message: &Message) -> Heard {
             let name = header(":exception-type").unwrap_or_default();
             Heard::Broken(wire::exception(name, message.payload()))
         }
-        Some("error") => Heard::Broken(RawError::Answered(Box::new(ErrorDetails {
-            code: header(":error-code").map(str::to_owned),
-            message: header(":error-message").map(str::to_owned),
-            ..ErrorDetails::default()
-        }))),
+        Some("error") => {
+            let mut details = ErrorDetails {
+                code: header(":error-code").map(str::to_owned),
+                message: header(":error-message").map(str::to_owned),
+                ..ErrorDetails::default()
+            };
+            details.cut_secrets();
+            Heard::Broken(RawError::Answered(Box::new(details)))
+        }
         _ => {
             let name = header(":event-type").unwrap_or_default();
-            Heard::Event(wire::facts(name, message.payload()))
+            let facts = wire::facts(name, message.payload());
+            if facts.is_error {
+                return Heard::Broken(wire::error(message.payload()));
+            }
+            Heard::Event(facts)
         }
     }
 }

@@ -6,6 +6,7 @@ use aws_sdk_bedrockruntime::types::{
 };
 
 use crate::{
+    error::RawError,
     sdk::operation::tier_of,
     stream::{EventFacts, StreamEvent, TokenCounts, wire},
 };
@@ -49,6 +50,13 @@ impl StreamEvent for InvokeModelEvent {
                 wire::chunk_facts(bytes.as_ref())
             }),
             _ => EventFacts::default(),
+        }
+    }
+
+    fn error(&self) -> Option<RawError> {
+        match self {
+            Self::Chunk(part) => part.bytes().map(|bytes| wire::chunk_error(bytes.as_ref())),
+            _ => None,
         }
     }
 }

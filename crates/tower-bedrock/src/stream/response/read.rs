@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::ResponseStream;
 use crate::{
     error::{Error, RawError},
-    stream::{StreamEvent, lifecycle::Silence},
+    stream::{EventFacts, StreamEvent, lifecycle::Silence},
 };
 
 /// How many events are held back at a time, as a rule: those before the first content, and those
@@ -74,9 +74,9 @@ impl<E: StreamEvent> ResponseStream<E> {
         if self.lifecycle.is_past_deadline(now) {
             return Poll::Ready(Read::Broken(self.deadline_exceeded()));
         }
-        match source.as_mut().poll_event(cx) {
-            Poll::Ready(Some(Ok(event))) => {
-                let facts = event.facts();
+        let read = source.as_mut().poll_event(cx);
+        match read.map(|event| event.map(|event| event.and_then(checked))) {
+            Poll::Ready(Some(Ok((event, facts)))) => {
                 self.lifecycle.event(&facts, now);
                 if let Some(tier) = facts.tier {
                     self.served.route.tier = tier;
@@ -118,6 +118,15 @@ impl<E: StreamEvent> ResponseStream<E> {
         if self.lifecycle.is_counted() {
             self.complete();
         }
+    }
+}
+
+/// An event and its facts, or the error that it is.
+fn checked<E: StreamEvent>(event: E) -> Result<(E, EventFacts), RawError> {
+    let facts = event.facts();
+    match facts.is_error.then(|| event.error()).flatten() {
+        Some(error) => Err(error),
+        None => Ok((event, facts)),
     }
 }
 

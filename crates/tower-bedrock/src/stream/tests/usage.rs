@@ -53,6 +53,19 @@ fn an_estimate_keeps_what_was_told() {
     assert_eq!(UsageEstimate::default().with_input(100).input, 100);
 }
 
+/// No call reads nothing: zeros are what the SDK writes where the service says nothing. They tell
+/// nothing, and take nothing back.
+#[test]
+fn zeros_are_no_counts() {
+    let zeros = counts(0, 0, (0, 0), Some(0));
+    assert_eq!(zeros.usage(None), None);
+    let mut told = counts(11, 7, (0, 0), Some(18));
+    told.update(&zeros);
+    assert_eq!(told, counts(11, 7, (0, 0), Some(18)));
+    // A prompt that came whole from a cache, and an answer without a word.
+    assert!(counts(0, 0, (5, 0), Some(5)).usage(None).is_some());
+}
+
 fn counts(input: u64, output: u64, cache: (u64, u64), total: Option<u64>) -> TokenCounts {
     TokenCounts {
         input: Some(input),

@@ -242,6 +242,37 @@ fn frames_tell_as_events_do() {
     }
 }
 
+/// An error that a model reports in a format of its own is no content and no end, and tells what it
+/// is.
+#[test]
+fn an_error_in_a_chunk_is_an_error() {
+    for (chunk, code) in [
+        (
+            r#"{"type":"error","error":{"details":null,"type":"rate_limit_error","message":"slow \"down\""},"request_id":"req_1"}"#,
+            "rate_limit_error",
+        ),
+        (
+            r#"{"error":{"message":"slow \"down\"","type":"server_error","param":null,"code":503}}"#,
+            "server_error",
+        ),
+    ] {
+        let facts = wire::chunk_facts(chunk.as_bytes());
+        assert!(facts.is_error && facts.has_known_end, "{facts:?}");
+        assert!(!facts.is_content && !facts.is_end, "{facts:?}");
+        let RawError::Answered(details) = wire::chunk_error(chunk.as_bytes()) else {
+            panic!("{chunk}");
+        };
+        assert_eq!(details.code.as_deref(), Some(code));
+        assert_eq!(details.message.as_deref(), Some("slow \"down\""));
+    }
+    let sound = r#"{"choices":[{"delta":{"content":"x"}}],"error":null}"#;
+    assert!(!wire::chunk_facts(sound.as_bytes()).is_error);
+    // One of another form is an error all the same.
+    assert!(wire::chunk_facts(br#"{"error":"slow down"}"#).is_error);
+    let raw = wire::chunk_error(br#"{"error":"slow down"}"#);
+    assert!(matches!(raw, RawError::Answered(_)));
+}
+
 /// An exception frame is the error that it is outside of a stream, code included.
 #[test]
 fn an_exception_frame_is_an_error() {

@@ -32,6 +32,12 @@ pub(crate) fn facts(chunk: &[u8]) -> EventFacts {
             ..EventFacts::default()
         };
     };
+    if chunk.error.is_some() {
+        return EventFacts {
+            is_error: true,
+            ..known()
+        };
+    }
     let mut facts = chunk
         .anthropic()
         .or_else(|| chunk.nova())
@@ -78,6 +84,9 @@ pub(crate) fn text(chunk: &[u8]) -> Option<String> {
 struct Chunk<'a> {
     #[serde(rename = "amazon-bedrock-invocationMetrics")]
     metrics: Option<InvocationMetrics>,
+    /// Anthropic's messages, and chat completions.
+    #[serde(borrow)]
+    error: Option<&'a RawValue>,
 
     // Anthropic's messages.
     #[serde(borrow)]

@@ -2,30 +2,42 @@
 
 mod chunk;
 mod converse;
+mod refusal;
 
 use aws_smithy_types::base64;
 use serde::Deserialize;
 
-pub(crate) use self::chunk::{facts as chunk_facts, text as chunk_text};
+pub(crate) use self::{
+    chunk::{facts as chunk_facts, text as chunk_text},
+    refusal::chunk_error,
+};
 use super::facts::EventFacts;
 use crate::error::{ErrorDetails, RawError};
 
 /// What an event frame tells: its `:event-type` and its payload. An event that is not known, or
 /// cannot be read, tells nothing: that is for whoever reads it to complain about.
 pub(crate) fn facts(event_type: &str, payload: &[u8]) -> EventFacts {
+    if event_type != "chunk" {
+        return converse::facts(event_type, payload);
+    }
+    chunk(payload).map_or_else(EventFacts::default, |bytes| chunk_facts(&bytes))
+}
+
+/// The error that an event frame is whose facts say so.
+pub(crate) fn error(payload: &[u8]) -> RawError {
+    chunk_error(&chunk(payload).unwrap_or_default())
+}
+
+/// What is in a chunk, without Base64.
+fn chunk(payload: &[u8]) -> Option<Vec<u8>> {
     #[derive(Deserialize)]
     struct Chunk<'a> {
         #[serde(borrow)]
         bytes: &'a str,
     }
 
-    if event_type != "chunk" {
-        return converse::facts(event_type, payload);
-    }
-    let Ok(Chunk { bytes }) = serde_json::from_slice(payload) else {
-        return EventFacts::default();
-    };
-    base64::decode(bytes).map_or_else(|_| EventFacts::default(), |bytes| chunk_facts(&bytes))
+    let chunk: Chunk<'_> = serde_json::from_slice(payload).ok()?;
+    base64::decode(chunk.bytes).ok()
 }
 
 /// The error that an exception frame is: its `:exception-type` and its payload.
