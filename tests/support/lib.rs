@@ -22,6 +22,8 @@ use bedrock_sim::{FaultSpec, ModelSpec, Scenario, ScenarioBuilder, SimHttpClient
 
 /// The model of most tests.
 pub const MODEL: &str = "us.amazon.nova-lite-v1:0";
+/// A Claude, which speaks a format of its own.
+pub const CLAUDE: &str = "us.anthropic.claude-haiku-4-5-20251001-v1:0";
 /// The region of most tests.
 pub const REGION: &str = "us-east-1";
 /// A prompt that must not show up anywhere.
@@ -115,6 +117,24 @@ pub fn invoke_stream() -> InvokeModelWithResponseStreamInput {
     InvokeModelWithResponseStreamInput::builder()
         .model_id(MODEL)
         .body(Blob::new(invoke_body()))
+        .content_type("application/json")
+        .build()
+        .expect("no field is required")
+}
+
+/// An InvokeModelWithResponseStream call of [`CLAUDE`].
+///
+/// # Panics
+///
+/// Never: all required fields are there.
+#[must_use]
+pub fn invoke_claude_stream() -> InvokeModelWithResponseStreamInput {
+    let body = format!(
+        r#"{{"anthropic_version":"bedrock-2023-05-31","max_tokens":100,"messages":[{{"role":"user","content":"{PROMPT}"}}]}}"#
+    );
+    InvokeModelWithResponseStreamInput::builder()
+        .model_id(CLAUDE)
+        .body(Blob::new(body))
         .content_type("application/json")
         .build()
         .expect("no field is required")
