@@ -1,4 +1,16 @@
+mod cancel;
+mod causes;
 mod circuit;
+mod cooldown;
+mod cut;
+mod half_open;
+mod handle;
+mod policy;
+mod reference;
+mod slow;
+mod streams;
+mod threads;
+mod window;
 
 use std::{
     future::Future,
