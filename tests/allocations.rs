@@ -12,9 +12,10 @@ use futures_core::Stream;
 
 use tower::{Service, ServiceBuilder, service_fn};
 use tower_bedrock::{
-    BedrockRequest, BedrockResponse, CallContext, ClassifyLayer, Error, EventFacts, Finish,
-    Operation, Quota, QuotaPace, Quotas, RawError, Request, Response, ResponseStream, RetryLayer,
-    Route, Served, StreamEvent, TokenBudgetLayer, Usage, Watcher,
+    BedrockRequest, BedrockResponse, CallContext, CircuitBreakerLayer, CircuitBreakers,
+    CircuitPolicy, ClassifyLayer, Error, EventFacts, Finish, Operation, Quota, QuotaPace, Quotas,
+    RawError, Request, Response, ResponseStream, RetryLayer, Route, Served, StreamEvent,
+    TokenBudgetLayer, Usage, Watcher,
 };
 
 #[global_allocator]
@@ -87,6 +88,24 @@ fn an_answered_call_allocates_nothing() {
     assert_eq!(allocations(stack, &request), 0);
     let snapshot = quotas.snapshot_of(&request.context().route);
     assert_eq!(snapshot.tokens_used, ROUNDS * CALLS * 20);
+
+    let answer = |_: Request<()>| ready(Ok::<_, Error>(Response::new((), Served::default(), None)));
+    // A circuit comes into being with its first call, in a round that is not the quietest. With slow
+    // calls there is a clock for each call, and nothing else.
+    let breakers = CircuitBreakers::new();
+    let stack = ServiceBuilder::new()
+        .layer(CircuitBreakerLayer::new(breakers.clone()))
+        .service_fn(answer);
+    assert_eq!(allocations(stack, &request), 0);
+    let snapshot = breakers.snapshot_of(&request.context().route);
+    assert_eq!(u64::from(snapshot.calls), ROUNDS * CALLS);
+    let policy = CircuitPolicy::new().with_slow_calls(std::time::Duration::from_secs(45), 0.5);
+    let stack = ServiceBuilder::new()
+        .layer(CircuitBreakerLayer::new(
+            CircuitBreakers::new().with_policy(policy).unwrap(),
+        ))
+        .service_fn(answer);
+    assert_eq!(allocations(stack, &request), CALLS);
 
     let boxed = service_fn(|request: Request<()>| -> Pin<Box<dyn Future<Output = _>>> {
         Box::pin(async move {

@@ -7,8 +7,11 @@ use crate::{BedrockResponse, Finish, Watcher};
 #[derive(Default)]
 struct Stream {
     served: Served,
-    watchers: Vec<Box<dyn FnMut(Finish<'_>) + Send>>,
+    watchers: Vec<Told>,
 }
+
+/// Somebody who is told how the stream ended.
+type Told = Box<dyn FnMut(Finish<'_>) + Send>;
 
 impl BedrockResponse for Stream {
     fn served(&self) -> &Served {
