@@ -122,6 +122,7 @@ impl LateSend {
 
     /// Whether the call may be sent now. Ready at once for a call that never stood in line. While it
     /// is pending, the call's turn is lost.
+    #[inline]
     pub(crate) fn poll_sends(
         &mut self,
         call: &CallContext,
@@ -130,6 +131,11 @@ impl LateSend {
         if !self.has_waited {
             return Poll::Ready(Ok(()));
         }
+        self.poll_late(call, cx)
+    }
+
+    #[cold]
+    fn poll_late(&mut self, call: &CallContext, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         if self.readmission.is_none() {
             let signal = call.send_signal.as_ref();
             self.readmission = signal.and_then(|signal| signal.sends(call));

@@ -132,8 +132,9 @@ where
                     let call = this.request.as_ref().map(BedrockRequest::context);
                     match (passed, call) {
                         (Ok(sent), Some(call)) => {
-                            let gate = turnstile.gate();
-                            let hold = Some(gate.hold(call, *draw, this.config.line, sent));
+                            let gate = Arc::clone(turnstile.gate());
+                            let line = this.config.line;
+                            let hold = Some(Hold::of_waiter(gate, call, *draw, line, sent));
                             let event = TokenBudgetEvent::Waited { call, waited };
                             this.config.rules.tell(&event);
                             this.state.set(State::Readying { hold });
@@ -145,10 +146,9 @@ where
                     }
                 }
                 StateProj::Readying { hold } => {
-                    let Some(mut request) = this.request.take() else {
+                    let Some(call) = this.request.as_ref().map(BedrockRequest::context) else {
                         return Poll::Pending;
                     };
-                    let call = request.context();
                     let ready = match this.service.poll_ready(cx) {
                         Poll::Ready(Ok(())) => this.late.poll_sends(call, cx),
                         Poll::Ready(Err(error)) => Poll::Ready(Err(error.into())),
@@ -159,7 +159,6 @@ where
                     };
                     match ready {
                         Poll::Pending => {
-                            *this.request = Some(request);
                             if let Some(hold) = hold {
                                 hold.recall(Instant::now());
                             }
@@ -174,14 +173,16 @@ where
                         }
                         Poll::Ready(Ok(())) => {}
                     }
-                    if let Some(hold) = hold {
+                    if let (Some(hold), Some(request)) = (hold.as_mut(), this.request.as_mut()) {
                         if !hold.send() {
-                            *this.request = Some(request);
                             this.state.set(State::Asking);
                             continue;
                         }
                         request.context_mut().send_signal = hold.signal();
                     }
+                    let Some(request) = this.request.take() else {
+                        return Poll::Pending;
+                    };
                     let hold = hold.take();
                     let response = this.service.call(request);
                     this.state.set(State::Called { response, hold });

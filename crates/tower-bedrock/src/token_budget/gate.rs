@@ -17,14 +17,14 @@ use super::{
     error::{BudgetExhausted, ExhaustedReason},
     estimate::Estimate,
     hold::Hold,
-    ledger::{Ledger, Sent},
-    open_calls::{OpenCall, OpenCalls, Stage},
+    ledger::Ledger,
+    open_calls::OpenCalls,
     queue::{Place, WaitQueue, Waiter},
     quota::Quota,
     terms::{Draw, Need, Terms},
     turnstile::Turnstile,
 };
-use crate::{call::CallContext, cause::Limit, route::QuotaKey, send_signal::SendSignal};
+use crate::{call::CallContext, cause::Limit, route::QuotaKey};
 
 /// The longest wait of a call that has no deadline at a layer that sets none.
 const NEVER: Duration = Duration::from_secs(365 * 24 * 3600);
@@ -178,7 +178,7 @@ impl Gate {
     /// Admits a call that needs `need` if it fits with room to spare, for an input of half as much
     /// again, and nobody waits.
     pub(super) fn admit_with_room(
-        self: &Arc<Self>,
+        self: Arc<Self>,
         now: Instant,
         call: &CallContext,
         need: Need,
@@ -194,9 +194,9 @@ impl Gate {
         if !state.queue.is_empty() || !state.ledger.fits(draw.tokens.saturating_add(spare)) {
             return None;
         }
-        let key = state.draw_now(draw.tokens, line, call.send_signal.as_ref());
+        let key = state.draw_now(draw.tokens, line, call);
         drop(state);
-        Some(Hold::new(Arc::clone(self), draw, key))
+        Some(Hold::new(self, draw, key))
     }
 
     /// Admits a call that needs `need`, or puts it in line, or refuses it.
@@ -211,7 +211,7 @@ impl Gate {
         state.ledger.advance(self.time(now));
         let draw = state.draw(need);
         if state.queue.is_empty() && state.ledger.fits(draw.tokens) {
-            let key = state.draw_now(draw.tokens, line, call.send_signal.as_ref());
+            let key = state.draw_now(draw.tokens, line, call);
             drop(state);
             return Admission::Admitted(Hold::new(Arc::clone(self), draw, key));
         }
@@ -243,24 +243,6 @@ impl Gate {
         let gate = Arc::clone(self);
         Ok(Turnstile::new(gate, place, call, tokens, deadline))
     }
-
-    /// What a call holds that its turnstile let go.
-    pub(super) fn hold(
-        self: &Arc<Self>,
-        call: &CallContext,
-        draw: Draw,
-        line: Line,
-        sent: Sent,
-    ) -> Hold {
-        let open = OpenCall {
-            tokens: draw.tokens,
-            stage: Stage::Sent(sent),
-            line,
-            above: call.send_signal.clone(),
-        };
-        let key = self.lock().open.open(open);
-        Hold::new(Arc::clone(self), draw, key)
-    }
 }
 
 impl State {
@@ -275,15 +257,10 @@ impl State {
     }
 
     /// Has a call that fits draw, and go at once. Returns the key it is open by.
-    fn draw_now(&mut self, tokens: u64, line: Line, above: Option<&SendSignal>) -> u64 {
+    fn draw_now(&mut self, tokens: u64, line: Line, call: &CallContext) -> u64 {
         self.ledger.reserve(tokens);
-        let stage = Stage::Sent(self.ledger.send(tokens));
-        self.open.open(OpenCall {
-            tokens,
-            stage,
-            line,
-            above: above.cloned(),
-        })
+        let sent = self.ledger.send(tokens);
+        self.open.open(tokens, sent, line, call)
     }
 
     fn join(

@@ -6,12 +6,13 @@ use tokio::time::Instant;
 
 use super::{
     estimate::Estimate,
-    gate::{Gate, State},
+    gate::{Gate, Line, State},
     ledger::Sent,
     open_calls::Stage,
     terms::Draw,
 };
 use crate::{
+    call::CallContext,
     cause::Limit,
     reply::{Usage, UsageEstimate},
     send_signal::SendSignal,
@@ -40,14 +41,26 @@ impl Hold {
         }
     }
 
+    /// What a call has drawn that stood in line at `gate` and was let go.
+    pub(super) fn of_waiter(
+        gate: Arc<Gate>,
+        call: &CallContext,
+        draw: Draw,
+        line: Line,
+        sent: Sent,
+    ) -> Self {
+        let key = gate.lock().open.open(draw.tokens, sent, line, call);
+        Self::new(gate, draw, key)
+    }
+
     pub(super) fn gate_arc(&self) -> Arc<Gate> {
         Arc::clone(&self.gate)
     }
 
     /// Tells the gate when the call is really sent, if it waits below.
+    #[inline]
     pub(super) fn signal(&self) -> Option<SendSignal> {
-        let key = self.key?;
-        Some(SendSignal::new(&self.gate, key))
+        self.key.map(|key| SendSignal::new(&self.gate, key))
     }
 
     /// The call does not go at once after all: what it draws counts, and does not age, until it
@@ -62,6 +75,7 @@ impl Hold {
 
     /// The call goes now. `false` if something has come between: then it has drawn nothing, and has
     /// to be admitted anew.
+    #[inline]
     pub(super) fn send(&mut self) -> bool {
         let Some(key) = self.key else {
             return false;
@@ -134,15 +148,16 @@ impl Hold {
         let Some(key) = self.key.take() else {
             return;
         };
-        // Dropped when the lock is released, with whom it would have told.
-        let _closed = self.gate.at(now, |state| {
-            let call = state.open.close(key)?;
+        // Who was to be told is dropped when the lock is released.
+        let _above = self.gate.at(now, |state| {
+            let call = state.open.get_mut(key)?;
+            let tokens = call.tokens;
             match call.stage {
-                Stage::Reserved => state.ledger.unreserve(call.tokens),
-                Stage::Sent(sent) => settle(state, call.tokens, sent),
-                Stage::Out => {}
+                Stage::Reserved => state.ledger.unreserve(tokens),
+                Stage::Sent(sent) => settle(state, tokens, sent),
+                Stage::Out | Stage::Closed => {}
             }
-            Some(call)
+            state.open.close(key)
         });
     }
 }

@@ -40,7 +40,7 @@ impl State {
                 self.ledger.unreserve(call.tokens);
                 call.stage = Stage::Out;
             }
-            Stage::Out => {}
+            Stage::Out | Stage::Closed => {}
         }
         !matches!(call.stage, Stage::Out)
     }
@@ -101,15 +101,16 @@ impl Gate {
         let now = Instant::now();
         let open = self.at(now, |state| {
             let open = state.open.get_mut(key)?;
-            Some((open.tokens, open.line))
+            Some((open.tokens, open.max_wait))
         });
-        let Some((tokens, line)) = open else {
+        let Some((tokens, max_wait)) = open else {
             return Ok(());
         };
-        // It was in line already, so there is room for it.
         let line = Line {
+            waits: max_wait.is_some(),
+            // It was admitted before: there is room for it.
             max_waiting: usize::MAX,
-            ..line
+            max_wait: max_wait.unwrap_or_default(),
         };
         let refused = |refusal| Error::from(refusal).with_context(call);
         let mut turnstile = self

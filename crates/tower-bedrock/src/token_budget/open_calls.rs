@@ -1,17 +1,32 @@
 //! The calls of a ledger that have drawn and are not over.
 
-use super::{gate::Line, ledger::Sent};
-use crate::send_signal::SendSignal;
+use std::time::Duration;
 
-/// Slots that are kept when no call is open.
-const KEPT_SLOTS: usize = 1024;
+use super::{gate::Line, ledger::Sent};
+use crate::{call::CallContext, send_signal::SendSignal};
+
+/// Slots that are kept when no call is open, about 100 bytes each: far more than are open at a time
+/// but in a storm.
+const KEPT_SLOTS: usize = 1 << 16;
 
 /// The open calls, each by a key that no other call has had for four thousand million calls.
 #[derive(Debug, Default)]
 pub(super) struct OpenCalls {
-    slots: Vec<Option<(u32, OpenCall)>>,
-    free: Vec<u32>,
+    slots: Vec<Slot>,
+    /// The first free slot; the one past the last if none is.
+    free: u32,
+    open: u32,
+    /// How many there ever were.
     opened: u32,
+}
+
+#[derive(Debug)]
+struct Slot {
+    /// Which call has it, or had it last.
+    number: u32,
+    /// The next free slot, if this one is free.
+    next_free: u32,
+    call: OpenCall,
 }
 
 /// A call that has drawn.
@@ -19,7 +34,8 @@ pub(super) struct OpenCalls {
 pub(super) struct OpenCall {
     pub(super) tokens: u64,
     pub(super) stage: Stage,
-    pub(super) line: Line,
+    /// How long it may stand in line if it has to be admitted anew; `None` if its layer does not wait.
+    pub(super) max_wait: Option<Duration>,
     /// Who wants to know when it is sent.
     pub(super) above: Option<SendSignal>,
 }
@@ -32,41 +48,69 @@ pub(super) enum Stage {
     Sent(Sent),
     /// It has given back what it drew, to be admitted anew.
     Out,
+    /// It is over.
+    Closed,
 }
 
+// Every call goes through here under the lock of its ledger: inlined, so that what is drawn is written
+// in place.
 impl OpenCalls {
-    pub(super) fn open(&mut self, call: OpenCall) -> u64 {
+    /// Opens `call`, which draws `tokens` and is sent, and returns its key.
+    #[inline]
+    pub(super) fn open(&mut self, tokens: u64, sent: Sent, line: Line, call: &CallContext) -> u64 {
         self.opened = self.opened.wrapping_add(1);
-        let content = Some((self.opened, call));
-        let index = match self.free.pop() {
-            Some(index) => {
-                self.slots[index as usize] = content;
-                index
-            }
-            None => {
-                self.slots.push(content);
-                (self.slots.len() - 1) as u32
-            }
-        };
+        self.open += 1;
+        let index = self.free;
+        if index as usize == self.slots.len() {
+            self.push();
+        }
+        let slot = &mut self.slots[index as usize];
+        self.free = slot.next_free;
+        slot.number = self.opened;
+        slot.call.tokens = tokens;
+        slot.call.stage = Stage::Sent(sent);
+        slot.call.max_wait = line.waits.then_some(line.max_wait);
+        if call.send_signal.is_some() {
+            slot.call.above.clone_from(&call.send_signal);
+        }
         u64::from(self.opened) << 32 | u64::from(index)
     }
 
-    pub(super) fn get_mut(&mut self, key: u64) -> Option<&mut OpenCall> {
-        match self.slots.get_mut(key as u32 as usize)? {
-            Some((number, call)) if u64::from(*number) == key >> 32 => Some(call),
-            _ => None,
-        }
+    #[cold]
+    fn push(&mut self) {
+        self.slots.push(Slot {
+            number: 0,
+            next_free: self.free + 1,
+            call: OpenCall {
+                tokens: 0,
+                stage: Stage::Closed,
+                max_wait: None,
+                above: None,
+            },
+        });
     }
 
-    pub(super) fn close(&mut self, key: u64) -> Option<OpenCall> {
-        self.get_mut(key)?;
+    #[inline]
+    pub(super) fn get_mut(&mut self, key: u64) -> Option<&mut OpenCall> {
+        let slot = self.slots.get_mut(key as u32 as usize)?;
+        let is_open = u64::from(slot.number) == key >> 32;
+        let is_open = is_open && !matches!(slot.call.stage, Stage::Closed);
+        is_open.then_some(&mut slot.call)
+    }
+
+    /// Closes a call. Returns who wanted to know when it is sent.
+    #[inline]
+    pub(super) fn close(&mut self, key: u64) -> Option<SendSignal> {
+        let call = self.get_mut(key)?;
+        call.stage = Stage::Closed;
+        let above = call.above.take();
         let index = key as u32;
-        let (_, call) = self.slots[index as usize].take()?;
-        self.free.push(index);
-        if self.free.len() == self.slots.len() && self.slots.len() > KEPT_SLOTS {
+        self.slots[index as usize].next_free = std::mem::replace(&mut self.free, index);
+        self.open -= 1;
+        if self.open == 0 && self.slots.len() > KEPT_SLOTS {
             self.slots = Vec::new();
-            self.free = Vec::new();
+            self.free = 0;
         }
-        Some(call)
+        above
     }
 }
