@@ -16,7 +16,9 @@ mod routes;
 mod row;
 mod streaming;
 mod streams;
+mod surface;
 mod time;
+mod utilities;
 
 pub(crate) use self::{
     face::{Call, Face, MakeFace},
