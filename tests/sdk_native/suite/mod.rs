@@ -7,6 +7,7 @@
 
 mod budgets;
 mod causes;
+mod config;
 mod face;
 mod operations;
 mod outcome;
