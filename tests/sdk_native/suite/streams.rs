@@ -90,7 +90,7 @@ where
         let headers = message.headers().iter();
         let mut kind = headers.filter(|header| header.name().as_str() == ":exception-type");
         let kind = kind.next().and_then(|kind| kind.value().as_string().ok());
-        return kind.map_or_else(String::new, |kind| kind.as_str().to_owned());
+        return kind.map_or_else(String::new, |kind| capitalized(kind.as_str()));
     }
     let mut next: Option<&(dyn StdError + 'static)> = Some(error);
     while let Some(under) = next {
@@ -108,4 +108,10 @@ where
         (false, true) => "StreamFailed".to_owned(),
         (false, false) => said,
     }
+}
+
+/// An exception of a stream begins with a small letter, and with a capital everywhere else.
+fn capitalized(name: &str) -> String {
+    let (first, rest) = name.split_at(1);
+    first.to_uppercase() + rest
 }
