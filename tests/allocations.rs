@@ -10,12 +10,12 @@ use std::{
 
 use futures_core::Stream;
 
-use tower::{Service, ServiceBuilder, service_fn};
+use tower::{Layer, Service, ServiceBuilder, service_fn};
 use tower_bedrock::{
-    BedrockRequest, BedrockResponse, CallContext, CircuitBreakerLayer, CircuitBreakers,
-    CircuitPolicy, ClassifyLayer, Error, EventFacts, Finish, Operation, Quota, QuotaPace, Quotas,
-    RawError, Request, Response, ResponseStream, RetryLayer, Route, Served, StreamEvent,
-    TokenBudgetLayer, Usage, Watcher,
+    BedrockRequest, BedrockResponse, CallContext, Cause, CircuitBreakerLayer, CircuitBreakers,
+    CircuitPolicy, ClassifyLayer, Error, EventFacts, FallbackLayer, Finish, Ladder, Operation,
+    Passage, Quota, QuotaPace, Quotas, RawError, Request, Response, ResponseStream, RetryLayer,
+    Route, RouteGate, Served, StreamEvent, TokenBudgetLayer, Usage, Watcher,
 };
 
 #[global_allocator]
@@ -46,6 +46,21 @@ where
         dhat::HeapStats::get().total_blocks - before
     };
     (0..ROUNDS).map(|_| round()).min().unwrap_or(u64::MAX)
+}
+
+/// A gate that is closed for one region.
+struct Closed(&'static str);
+
+impl RouteGate for Closed {
+    fn ask(&self, _: &CallContext, route: &Route, _: tokio::time::Instant) -> Passage {
+        match &route.region {
+            Some(region) if region.as_str() == self.0 => Passage::Closed {
+                cause: Cause::CircuitOpen,
+                retry_in: None,
+            },
+            _ => Passage::Open,
+        }
+    }
 }
 
 /// Retry, classify and token budget pass an answered call through without touching the heap; the
@@ -106,6 +121,27 @@ fn an_answered_call_allocates_nothing() {
         ))
         .service_fn(answer);
     assert_eq!(allocations(stack, &request), CALLS);
+
+    // A fallback asks the circuits and quotas of its routes, and keeps what it needs in place.
+    for (closed, index) in [("nowhere", 0), ("us-east-1", 1)] {
+        let layer = FallbackLayer::new(Ladder::regions(["us-west-2", "us-east-2"]))
+            .unwrap()
+            .with_gate(CircuitBreakers::new())
+            .with_gate(quotas.clone())
+            .with_gate(Closed(closed));
+        let stack = layer.layer(service_fn(|request: Request<()>| {
+            let mut served = Served::default();
+            served.route.clone_from(&request.context().route);
+            ready(Ok::<_, Error>(Response::new((), served, None)))
+        }));
+        let mut first = std::pin::pin!(stack.clone().call(request.clone()));
+        let mut cx = Context::from_waker(std::task::Waker::noop());
+        assert!(matches!(
+            first.as_mut().poll(&mut cx),
+            Poll::Ready(Ok(response)) if response.served().route_index == index
+        ));
+        assert_eq!(allocations(stack, &request), 0, "{closed} is closed");
+    }
 
     let boxed = service_fn(|request: Request<()>| -> Pin<Box<dyn Future<Output = _>>> {
         Box::pin(async move {

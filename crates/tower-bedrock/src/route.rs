@@ -2,11 +2,18 @@
 
 use std::{fmt, sync::Arc};
 
-use crate::model_id::{ModelId, QuotaPath};
+use crate::model_id::{ModelId, QuotaPath, area::KnownRegion};
 
 /// An AWS region, such as `eu-west-1`. Cheap to clone.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Region(Arc<str>);
+pub struct Region(Arc<Named>);
+
+#[derive(PartialEq, Eq, Hash, PartialOrd, Ord)]
+struct Named {
+    name: Arc<str>,
+    /// Looked up once, not for every call.
+    known: Option<KnownRegion>,
+}
 
 /// The service tier of a call (BEDROCK.md §3.5).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -86,13 +93,20 @@ impl Region {
     /// A region by its name.
     #[must_use]
     pub fn new(name: impl Into<Arc<str>>) -> Self {
-        Self(name.into())
+        let name = name.into();
+        let known = KnownRegion::of(&name);
+        Self(Arc::new(Named { name, known }))
     }
 
     /// The region's name.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.0.name
+    }
+
+    /// What is known of where it lies.
+    pub(crate) fn known(&self) -> Option<KnownRegion> {
+        self.0.known
     }
 }
 

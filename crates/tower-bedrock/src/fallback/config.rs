@@ -67,6 +67,10 @@ impl Config {
         own.map_or(&self.ladder, |(_, ladder)| ladder)
     }
 
+    pub(super) fn has_ladder(&self, call: &CallContext) -> bool {
+        !self.ladder(call).steps.is_empty()
+    }
+
     pub(super) fn chooser<'a>(&'a self, call: &'a CallContext) -> Chooser<'a> {
         let ladder = self.ladder(call);
         let asks = ladder.has_caps || !self.gates.is_empty();

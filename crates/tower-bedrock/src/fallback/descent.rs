@@ -51,7 +51,7 @@ impl Descent {
                 return Err(error);
             }
         };
-        if call.fallback.is_disabled {
+        if call.fallback.is_disabled || !config.has_ladder(call) {
             return Ok(Choice::OWN);
         }
         let chooser = config.chooser(call);

@@ -37,8 +37,6 @@ pin_project! {
         descent: Descent,
         #[pin]
         state: State<S::Future>,
-        #[pin]
-        deadline: Option<Sleep>,
     }
 }
 
@@ -49,8 +47,8 @@ pin_project! {
         Starting,
         /// The call is under way on a route.
         Called { #[pin] response: F, choice: Choice },
-        /// The call moves on; the inner service is not ready.
-        Readying,
+        /// The call moves on, when the inner service is ready.
+        Readying { #[pin] deadline: Option<Sleep> },
         /// Over.
         Done,
     }
@@ -68,7 +66,6 @@ where
             request,
             config,
             state: State::Starting,
-            deadline: None,
         }
     }
 }
@@ -100,25 +97,23 @@ where
                         Err(error) => match this.descent.fail(config, call, choice, error.into()) {
                             Some(error) => Err(error),
                             None => {
-                                this.state.set(State::Readying);
+                                let deadline = timer(call);
+                                this.state.set(State::Readying { deadline });
                                 continue;
                             }
                         },
                     }
                 }
-                StateProj::Readying => match this.service.poll_ready(cx) {
+                StateProj::Readying { deadline } => match this.service.poll_ready(cx) {
                     Poll::Ready(Ok(())) => this.descent.next(config, call),
                     Poll::Ready(Err(error)) => Err(this.descent.fail_unready(call, error.into())),
-                    Poll::Pending => {
-                        if this.deadline.is_none() {
-                            this.deadline.set(timer(call));
+                    Poll::Pending => match deadline.as_pin_mut() {
+                        Some(deadline) => {
+                            ready!(deadline.poll(cx));
+                            Err(this.descent.fail_unready(call, deadline_exceeded()))
                         }
-                        match this.deadline.as_mut().as_pin_mut() {
-                            Some(deadline) => ready!(deadline.poll(cx)),
-                            None => return Poll::Pending,
-                        }
-                        Err(this.descent.fail_unready(call, deadline_exceeded()))
-                    }
+                        None => return Poll::Pending,
+                    },
                 },
                 StateProj::Done => return Poll::Pending,
             };

@@ -7,7 +7,7 @@ use super::{
     rung::{Rung, Step},
 };
 use crate::{
-    model_id::{ModelId, ProfilePrefix, Residency, area},
+    model_id::{ModelId, ProfilePrefix, Residency, area::Place},
     route::Region,
 };
 
@@ -72,19 +72,18 @@ impl Ladder {
         widest: Residency,
     ) -> Result<Self, InvalidLadder> {
         let region = region.into();
-        let country = area::country_of(region.as_str());
-        let geo = area::geo_of(region.as_str());
+        let place = Place::of(Some(&region));
+        let (country, geo) = (place.country(), place.geo());
         let prefixes = [
             (Residency::InRegion, Some(None)),
             (Residency::Country, country.map(Some)),
             (Residency::Geo, geo.map(Some)),
             (Residency::Global, Some(Some(ProfilePrefix::Global))),
         ];
-        let is_commercial = area::are_of_one_world(Some(region.as_str()), Some("us-east-1"));
         let mut ladder = Self::new();
         for (width, prefix) in prefixes {
             let Some(prefix) = prefix else { continue };
-            let is_offered = prefix != Some(ProfilePrefix::Global) || is_commercial;
+            let is_offered = prefix != Some(ProfilePrefix::Global) || place.is_commercial();
             if width > widest || !is_offered {
                 continue;
             }

@@ -107,8 +107,7 @@ use crate::{
 ///
 /// # Panics
 ///
-/// Outside of a tokio runtime with time enabled, if a call with a deadline has to wait for the inner
-/// service on its way to another route.
+/// Outside of a tokio runtime with time enabled, if a call with a deadline moves to another route.
 ///
 /// # Example
 ///
@@ -217,8 +216,8 @@ impl FallbackLayer {
 
     /// Whether calls may take routes of which it is not known where they are processed; off by
     /// default. Such are application inference profiles, prompt routers, prompts and bare names, and
-    /// regions that this version does not know. The endpoint of the route must lie in the allowed
-    /// area all the same, unless its region is not known either; never in another partition.
+    /// regions that this version does not know. What is known of a route, its region or its profile,
+    /// must lie in the allowed area all the same, and its partition be the call's.
     #[must_use]
     pub fn with_unknown_areas(self, allowed: bool) -> Self {
         self.change(|config| config.rules.allows_unknown_areas = allowed)

@@ -8,7 +8,10 @@ use super::{
 };
 use crate::{
     call::{CallContext, Operation},
-    model_id::{ModelId, Residency, area, area::Area},
+    model_id::{
+        ModelId, Residency,
+        area::{Area, Place},
+    },
     route::{Region, Route, ServiceTier},
 };
 
@@ -28,7 +31,8 @@ pub(super) struct Routes<'a> {
     rules: &'a Rules,
     steps: &'a [Step],
     call: &'a CallContext,
-    allowed: Area<'a>,
+    /// Where the call is made by itself.
+    home: Place<'a>,
 }
 
 impl Rules {
@@ -53,32 +57,6 @@ impl Rules {
         (!keeps).then_some(limit)
     }
 
-    /// Where a call's data may be processed.
-    fn allowed<'a>(&'a self, call: &'a CallContext) -> Area<'a> {
-        let region = self.region(&call.route);
-        let width = match (self.residency, call.fallback.residency) {
-            (Some(layer), None) => layer,
-            (Some(layer), Some(call)) => layer.min(call),
-            (None, None) => area::narrowest_width(region),
-            (None, Some(call)) => area::narrowest_width(region).min(call),
-        };
-        let around = Area::around(region, width);
-        // Where the call goes by itself, its data may be; a limit that it breaks was told before.
-        match Area::of(call.route.model.as_ref(), region) {
-            Some(own) => around.and(own),
-            None => around,
-        }
-    }
-
-    /// The name of the region that a route is called in, as far as it is known.
-    fn region<'a>(&'a self, route: &'a Route) -> Option<&'a str> {
-        route
-            .region
-            .as_ref()
-            .or(self.home.as_ref())
-            .map(Region::as_str)
-    }
-
     /// The context window of a model, if it is known.
     pub(super) fn window(&self, model: Option<&ModelId>) -> Option<u32> {
         let model = model?;
@@ -90,11 +68,29 @@ impl Rules {
 
 impl<'a> Routes<'a> {
     pub(super) fn of(rules: &'a Rules, steps: &'a [Step], call: &'a CallContext) -> Self {
+        let region = call.route.region.as_ref().or(rules.home.as_ref());
         Self {
             rules,
             steps,
             call,
-            allowed: rules.allowed(call),
+            home: Place::of(region),
+        }
+    }
+
+    /// Where the call's data may be processed.
+    fn allowed(&self) -> Area<'a> {
+        let narrowest = self.home.narrowest_width();
+        let width = match (self.rules.residency, self.call.fallback.residency) {
+            (Some(layer), None) => layer,
+            (Some(layer), Some(call)) => layer.min(call),
+            (None, None) => narrowest,
+            (None, Some(call)) => narrowest.min(call),
+        };
+        let around = Area::around(self.home, width);
+        // Where the call goes by itself, its data may be; a limit that it breaks was told before.
+        match Area::of(self.model(0), self.home) {
+            Some(own) => around.and(own),
+            None => around,
         }
     }
 
@@ -126,12 +122,9 @@ impl<'a> Routes<'a> {
         self.rules.window(self.model(index))
     }
 
-    fn region(&self, index: usize) -> Option<&'a str> {
-        let rung = self.rung(index).and_then(|rung| rung.region.as_ref());
-        match rung {
-            Some(region) => Some(region.as_str()),
-            None => self.rules.region(&self.call.route),
-        }
+    fn place(&self, index: usize) -> Place<'a> {
+        let region = self.rung(index).and_then(|rung| rung.region.as_ref());
+        region.map_or(self.home, |region| Place::of(Some(region)))
     }
 
     fn tier(&self, index: usize) -> ServiceTier {
@@ -166,7 +159,7 @@ impl<'a> Routes<'a> {
 
     fn are_same(&self, one: usize, other: usize) -> bool {
         self.tier(one) == self.tier(other)
-            && self.region(one) == self.region(other)
+            && self.place(one) == self.place(other)
             && is_same_model(self.model(one), self.model(other))
     }
 
@@ -184,30 +177,19 @@ impl<'a> Routes<'a> {
     }
 
     fn is_allowed(&self, index: usize) -> bool {
-        let region = self.region(index);
-        let model = self.model(index);
-        match Area::of(model, region) {
-            Some(area) if self.allowed.contains(area) => true,
-            Some(area) => {
-                let is_unknown = !area.is_known() || self.region(0).is_none();
-                self.rules.allows_unknown_areas && is_unknown && self.is_of_the_calls_world(region)
-            }
+        let (place, model) = (self.place(index), self.model(index));
+        let allowed = self.allowed();
+        let area = Area::of(model, place);
+        match area {
+            Some(area) if allowed.contains(area) => return true,
             // The same thing on another tier is processed where it would be anyway.
-            None if region == self.region(0) && is_same_model(model, self.model(0)) => true,
-            None => {
-                let source = Area::region(region);
-                let is_inside = self.allowed.contains(source)
-                    || (!source.is_known() && self.is_of_the_calls_world(region));
-                self.rules.allows_unknown_areas && is_inside
-            }
+            None if place == self.home && is_same_model(model, self.model(0)) => return true,
+            _ if !self.rules.allows_unknown_areas => return false,
+            _ => {}
         }
-    }
-
-    fn is_of_the_calls_world(&self, region: Option<&str>) -> bool {
-        match self.region(0) {
-            Some(own) => area::are_of_one_world(Some(own), region),
-            None => true,
-        }
+        // What is known of it must be inside all the same.
+        let known = area.unwrap_or(Area::region(place)).known();
+        allowed.contains(known) && self.home.may_share_a_world(place)
     }
 
     /// Whether the call as it is can be made on a route.
@@ -235,10 +217,11 @@ impl<'a> Routes<'a> {
 
     /// Whether an id can be called in a route's region: ARNs belong to one.
     fn holds_in(&self, model: &ModelId, index: usize) -> bool {
-        let region = self.region(index);
-        model
-            .region()
-            .is_none_or(|named| region.is_none_or(|region| region == named))
+        let Some(named) = model.region() else {
+            return true;
+        };
+        let called = self.place(index).name();
+        called.is_none_or(|called| called == named)
     }
 }
 

@@ -4,6 +4,7 @@
 //! regions that AWS lists for its prefix (BEDROCK.md §4, CDK).
 
 use super::{ModelId, ProfilePrefix, Residency};
+use crate::route::Region;
 use ProfilePrefix::{Apac, Au, Ca, Eu, In, Jp, Us, UsGov};
 
 /// A region and the profiles that are named after where it lies.
@@ -81,6 +82,21 @@ enum Partition {
     EuSovereign = 1 << 7,
 }
 
+/// A region of the table, by its place there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct KnownRegion(u8);
+
+/// Where a call is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place<'a> {
+    /// In the home region, whose name is not known.
+    Home,
+    /// In a region of the table.
+    Known(KnownRegion),
+    /// In a region that is not in the table.
+    Other(&'a str),
+}
+
 /// A set of places where data may be processed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Area<'a> {
@@ -112,13 +128,82 @@ impl Partition {
         found.map_or(Self::Commercial, |&(_, partition)| partition)
     }
 
-    /// The regions of the table that belong to it.
-    const fn regions(self) -> u64 {
-        let gov = of_prefix(UsGov);
+    /// The regions of the table that belong to no other one.
+    const COMMERCIAL: u64 = ((1 << REGIONS.len()) - 1) & !of_prefix(UsGov);
+}
+
+// === impl KnownRegion ===
+
+impl KnownRegion {
+    pub(crate) fn of(region: &str) -> Option<Self> {
+        let row = REGIONS.binary_search_by(|row| row.name.cmp(region)).ok()?;
+        u8::try_from(row).ok().map(Self)
+    }
+
+    const fn row(self) -> &'static Row {
+        &REGIONS[self.0 as usize]
+    }
+}
+
+// === impl Place ===
+
+impl<'a> Place<'a> {
+    pub(crate) fn of(region: Option<&'a Region>) -> Self {
+        match region {
+            None => Self::Home,
+            Some(region) => {
+                let other = Self::Other(region.as_str());
+                region.known().map_or(other, Self::Known)
+            }
+        }
+    }
+
+    pub(crate) const fn name(self) -> Option<&'a str> {
         match self {
-            Self::Commercial => ((1 << REGIONS.len()) - 1) & !gov,
-            Self::UsGov => gov,
-            _ => 0,
+            Self::Home => None,
+            Self::Known(region) => Some(region.row().name),
+            Self::Other(name) => Some(name),
+        }
+    }
+
+    /// The profile of the country that it lies in.
+    pub(crate) const fn country(self) -> Option<ProfilePrefix> {
+        match self {
+            Self::Known(region) => region.row().country,
+            Self::Home | Self::Other(_) => None,
+        }
+    }
+
+    /// The profile of the geography that it lies in.
+    pub(crate) const fn geo(self) -> Option<ProfilePrefix> {
+        match self {
+            Self::Known(region) => region.row().geo,
+            Self::Home | Self::Other(_) => None,
+        }
+    }
+
+    /// The width of the narrowest area around it that has a profile.
+    pub(crate) fn narrowest_width(self) -> Residency {
+        if self.country().is_some() {
+            Residency::Country
+        } else if self.geo().is_some() {
+            Residency::Geo
+        } else {
+            Residency::InRegion
+        }
+    }
+
+    /// Whether it is commercial, as far as its name tells.
+    pub(crate) fn is_commercial(self) -> bool {
+        let partition = self.name().map(Partition::of);
+        partition.is_none_or(|partition| partition == Partition::Commercial)
+    }
+
+    /// Whether both may belong to the same world: what is not named may be anywhere.
+    pub(crate) fn may_share_a_world(self, other: Place<'_>) -> bool {
+        match (self.name(), other.name()) {
+            (Some(one), Some(other)) => Partition::of(one) == Partition::of(other),
+            _ => true,
         }
     }
 }
@@ -133,44 +218,34 @@ impl<'a> Area<'a> {
         home: false,
     };
 
-    /// One region; the home region, whose name is not known, for `None`.
-    pub(crate) fn region(region: Option<&'a str>) -> Self {
-        match region {
-            None => Self {
-                home: true,
-                ..Self::NOWHERE
-            },
-            Some(name) => match index(name) {
-                Some(index) => Self {
-                    regions: 1 << index,
-                    ..Self::NOWHERE
-                },
-                None => Self {
-                    other: Some(name),
-                    ..Self::NOWHERE
-                },
-            },
+    /// One region.
+    pub(crate) const fn region(place: Place<'a>) -> Self {
+        let mut area = Self::NOWHERE;
+        match place {
+            Place::Home => area.home = true,
+            Place::Known(region) => area.regions = 1 << region.0,
+            Place::Other(name) => area.other = Some(name),
         }
+        area
     }
 
-    /// What lies around `region`, as wide as `width` allows.
+    /// What lies around `place`, as wide as `width` allows.
     ///
     /// Countries and geographies are those that have a profile; where there is none, the area is the
     /// next narrower one. So the United States are a geography.
-    pub(crate) fn around(region: Option<&'a str>, width: Residency) -> Self {
-        let alone = Self::region(region);
-        let (Some(name), true) = (region, width > Residency::InRegion) else {
-            return alone;
-        };
-        if width == Residency::Global {
-            return alone.and(Self {
-                worlds: Partition::of(name) as u8,
-                ..Self::NOWHERE
-            });
-        }
+    pub(crate) fn around(place: Place<'a>, width: Residency) -> Self {
+        let alone = Self::region(place);
         let prefix = match width {
-            Residency::Country => country_of(name),
-            _ => geo_of(name).or_else(|| country_of(name)),
+            Residency::InRegion => None,
+            Residency::Country => place.country(),
+            Residency::Geo => place.geo().or_else(|| place.country()),
+            Residency::Global => {
+                let world = place.name().map_or(0, |name| Partition::of(name) as u8);
+                return Self {
+                    worlds: world,
+                    ..alone
+                };
+            }
         };
         prefix.map_or(alone, |prefix| alone.and(Self::profile(prefix)))
     }
@@ -189,10 +264,10 @@ impl<'a> Area<'a> {
         }
     }
 
-    /// Where a call to `model` through the endpoint of `region` may be processed; `None` if the id
+    /// Where a call to `model` through the endpoint at `place` may be processed; `None` if the id
     /// does not tell.
-    pub(crate) fn of(model: Option<&ModelId>, region: Option<&'a str>) -> Option<Self> {
-        let source = Self::region(region);
+    pub(crate) fn of(model: Option<&ModelId>, place: Place<'a>) -> Option<Self> {
+        let source = Self::region(place);
         let Some(model) = model else {
             return Some(source);
         };
@@ -203,9 +278,13 @@ impl<'a> Area<'a> {
         })
     }
 
-    /// Whether all of it is in the table.
-    pub(crate) const fn is_known(self) -> bool {
-        self.other.is_none() && !self.home
+    /// What of it is in the table.
+    pub(crate) const fn known(self) -> Self {
+        Self {
+            other: None,
+            home: false,
+            ..self
+        }
     }
 
     /// Both areas together. Of two regions that are not in the table, the first stays.
@@ -220,10 +299,11 @@ impl<'a> Area<'a> {
 
     pub(crate) fn contains(self, part: Area<'_>) -> bool {
         let mut regions = self.regions;
-        for world in [Partition::Commercial, Partition::UsGov] {
-            if self.worlds & world as u8 != 0 {
-                regions |= world.regions();
-            }
+        if self.worlds & Partition::Commercial as u8 != 0 {
+            regions |= Partition::COMMERCIAL;
+        }
+        if self.worlds & Partition::UsGov as u8 != 0 {
+            regions |= PROFILES[UsGov as usize];
         }
         let has_other = part.other.is_none_or(|name| {
             self.other == Some(name) || self.worlds & Partition::of(name) as u8 != 0
@@ -233,43 +313,6 @@ impl<'a> Area<'a> {
             && has_other
             && (self.home || !part.home)
     }
-}
-
-/// Whether both regions belong to the same world; unknown ones are at home.
-pub(crate) fn are_of_one_world(one: Option<&str>, other: Option<&str>) -> bool {
-    match (one, other) {
-        (Some(one), Some(other)) => Partition::of(one) == Partition::of(other),
-        (None, None) => true,
-        _ => false,
-    }
-}
-
-/// The width of the narrowest area around `region` that has a profile.
-pub(crate) fn narrowest_width(region: Option<&str>) -> Residency {
-    let Some(region) = region else {
-        return Residency::InRegion;
-    };
-    if country_of(region).is_some() {
-        Residency::Country
-    } else if geo_of(region).is_some() {
-        Residency::Geo
-    } else {
-        Residency::InRegion
-    }
-}
-
-/// The profile of the country that `region` lies in.
-pub(crate) fn country_of(region: &str) -> Option<ProfilePrefix> {
-    REGIONS[index(region)?].country
-}
-
-/// The profile of the geography that `region` lies in.
-pub(crate) fn geo_of(region: &str) -> Option<ProfilePrefix> {
-    REGIONS[index(region)?].geo
-}
-
-fn index(region: &str) -> Option<usize> {
-    REGIONS.binary_search_by(|row| row.name.cmp(region)).ok()
 }
 
 /// What each prefix stands for, by its place in the enum.
@@ -324,16 +367,28 @@ const fn is_same(one: &str, other: &str) -> bool {
 mod tests {
     use super::*;
 
-    /// The search by name finds every region, and a prefix stands for what AWS lists.
+    fn area(region: &str) -> Area<'_> {
+        Area::region(place(region))
+    }
+
+    fn place(region: &str) -> Place<'_> {
+        KnownRegion::of(region).map_or(Place::Other(region), Place::Known)
+    }
+
+    /// The search by name finds every region and nothing else, and a prefix stands for what AWS
+    /// lists.
     #[test]
     fn every_region_is_found_by_its_name() {
-        for (place, row) in REGIONS.iter().enumerate() {
-            assert_eq!(index(row.name), Some(place), "{}", row.name);
+        for row in &REGIONS {
+            assert_eq!(KnownRegion::of(row.name).unwrap().row().name, row.name);
+        }
+        for name in ["", "us-east", "us-east-11", "US-EAST-1"] {
+            assert_eq!(KnownRegion::of(name), None);
         }
         let names = |prefix| -> Vec<&str> {
             let regions = Area::profile(prefix).regions;
             let rows = REGIONS.iter().enumerate();
-            rows.filter(|(place, _)| regions & 1 << place != 0)
+            rows.filter(|(index, _)| regions & 1 << index != 0)
                 .map(|(_, row)| row.name)
                 .collect()
         };
@@ -352,7 +407,7 @@ mod tests {
     /// A whole world holds regions that nobody has heard of yet, but none of another world.
     #[test]
     fn worlds_do_not_mix() {
-        let commercial = Area::around(Some("eu-west-1"), Residency::Global);
+        let commercial = Area::around(place("eu-west-1"), Residency::Global);
         for (region, is_inside) in [
             ("ap-northeast-1", true),
             ("eu-east-9", true),
@@ -362,15 +417,14 @@ mod tests {
             ("eusc-de-east-1", false),
             ("us-iso-east-1", false),
         ] {
-            let place = Area::region(Some(region));
-            assert_eq!(commercial.contains(place), is_inside, "{region}");
+            assert_eq!(commercial.contains(area(region)), is_inside, "{region}");
         }
-        let government = Area::around(Some("us-gov-west-1"), Residency::Global);
-        assert!(government.contains(Area::region(Some("us-gov-east-1"))));
-        assert!(!government.contains(Area::region(Some("us-east-1"))));
+        let government = Area::around(place("us-gov-west-1"), Residency::Global);
+        assert!(government.contains(area("us-gov-east-1")));
+        assert!(!government.contains(area("us-east-1")));
         assert!(!government.contains(Area::profile(ProfilePrefix::Global)));
-        let china = Area::around(Some("cn-north-1"), Residency::Global);
-        assert!(china.contains(Area::region(Some("cn-northwest-1"))));
+        let china = Area::around(place("cn-north-1"), Residency::Global);
+        assert!(china.contains(area("cn-northwest-1")));
         assert!(!china.contains(Area::profile(ProfilePrefix::Global)));
     }
 }

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::{
     RetryLayer,
-    model_id::area::{self, Area},
+    model_id::area::{Area, Place},
 };
 
 const MODELS: &[&str] = &[
@@ -125,11 +125,11 @@ proptest! {
                 prop_assert_eq!(call.attempt as usize, number + 1);
                 prop_assert!(sent[..number].iter().all(|before| before.route != call.route));
 
-                let width = area::narrowest_width(Some(region));
-                let own = Area::of(primary.model.as_ref(), Some(region)).unwrap();
-                let allowed = Area::around(Some(region), width).and(own);
-                let called = call.route.region.as_ref().map(crate::Region::as_str);
-                let area = Area::of(call.route.model.as_ref(), called).unwrap();
+                let home = Place::of(primary.region.as_ref());
+                let own = Area::of(primary.model.as_ref(), home).unwrap();
+                let allowed = Area::around(home, home.narrowest_width()).and(own);
+                let called = call.route.region.as_ref();
+                let area = Area::of(call.route.model.as_ref(), Place::of(called)).unwrap();
                 prop_assert!(allowed.contains(area), "{} -> {}", primary, call.route);
             }
             if let Some(most) = most {

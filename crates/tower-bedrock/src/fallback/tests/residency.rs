@@ -253,7 +253,9 @@ async fn unknown_areas_can_be_allowed() {
         ("m.x@eu-west-1", "global.m.x", "eu-west-1", false),
         ("m.x@eu-west-1", &profile("eu-west-1"), "eu-west-1", true),
         ("m.x@eu-west-1", &profile("us-east-1"), "us-east-1", false),
-        ("m.x", "m.x", "eu-west-1", true),
+        ("m.x@eu-west-1", "global.m.x", "eu-south-9", false),
+        ("m.x@eu-west-1", "eu.m.x", "eu-south-9", true),
+        ("m.x", "m.x", "eu-west-1", false),
     ] {
         let rung = format!("{id}@{region}");
         let by_default = is_taken(layer(&[&rung]), request(primary), &rung).await;
