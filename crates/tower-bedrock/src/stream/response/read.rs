@@ -57,6 +57,7 @@ impl<E: StreamEvent> ResponseStream<E> {
             match self.poll_read(cx) {
                 Poll::Ready(Read::Event(event)) => self.hold(event),
                 Poll::Ready(Read::Release) => {}
+                // What breaks after the answer breaks nothing.
                 Poll::Ready(Read::End | Read::Broken(_)) => self.close(),
                 Poll::Pending if self.end.is_some() && !self.held.is_empty() => break,
                 Poll::Pending => return Poll::Pending,
@@ -85,10 +86,6 @@ impl<E: StreamEvent> ResponseStream<E> {
             }
             Poll::Ready(None) if self.lifecycle.end() => return Poll::Ready(Read::End),
             Poll::Ready(None) => return Poll::Ready(Read::Broken(self.truncated())),
-            // The answer is whole: what breaks after it breaks nothing.
-            Poll::Ready(Some(Err(_))) if self.lifecycle.is_whole() => {
-                return Poll::Ready(Read::End);
-            }
             Poll::Ready(Some(Err(error))) => {
                 return Poll::Ready(Read::Broken(self.located(error)));
             }

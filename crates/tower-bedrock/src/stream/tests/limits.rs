@@ -123,6 +123,22 @@ async fn a_stream_ends_at_the_deadline_of_its_call() {
     }
 }
 
+/// No event is delivered after the deadline, however many have come meanwhile; what was held back is,
+/// for it has been paid for and is in hand.
+#[tokio::test(start_paused = true)]
+async fn nothing_is_read_after_the_deadline() {
+    let mut call = call();
+    call.deadline = Some(Instant::now() + Duration::from_secs(1));
+    let steps = vec![Says(0, Event::Text("a")); 10];
+    let stream = ResponseStream::new(script(steps, &Connection::default()), call);
+    let hold_back = HoldBack::until_bytes(3);
+    let mut stream = stream.with_hold_back(hold_back).answered().await.unwrap();
+    sleep(Duration::from_secs(2)).await;
+    let (events, error) = drain(&mut stream).await;
+    assert_eq!(events.len(), 3);
+    assert_eq!(error.unwrap().cause(), Cause::DeadlineExceeded);
+}
+
 /// An answer that came whole is not taken back by the deadline.
 #[tokio::test(start_paused = true)]
 async fn a_whole_answer_is_not_late() {

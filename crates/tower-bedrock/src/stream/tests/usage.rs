@@ -18,6 +18,25 @@ async fn the_last_event_waits_for_the_usage() {
     assert_eq!(recorder.heard(), ["used 7+5", "complete"]);
 }
 
+/// Once the usage is there nobody waits for anything but the end of the connection, and for that
+/// only who asks for more.
+#[tokio::test(start_paused = true)]
+async fn the_last_event_does_not_wait_for_the_connection() {
+    let recorder = Recorder::default();
+    let mut steps = answer();
+    steps.push(Hangs);
+    let start = Instant::now();
+    let mut stream = stream_of(steps);
+    stream.watch(recorder.clone());
+    for _ in 0..5 {
+        stream.next().await.unwrap().unwrap();
+    }
+    assert_eq!(start.elapsed(), Duration::from_secs(5));
+    assert_eq!(recorder.heard(), ["used 7+5", "complete"]);
+    assert!(stream.next().await.is_none());
+    assert_eq!(start.elapsed(), Duration::from_secs(10));
+}
+
 /// Usage that does not come is not waited for without end, and what is told in its place is called
 /// an estimate: 12 bytes of Nova are 4 tokens.
 #[tokio::test(start_paused = true)]

@@ -172,6 +172,18 @@ fn counts_may_come_after_the_end() {
     assert!(!chat.is_content);
 }
 
+/// What Anthropic says of the output when a message starts is no count of it.
+#[test]
+fn a_message_that_starts_has_no_output_yet() {
+    let start = wire::chunk_facts(
+        br#"{"type":"message_start","message":{"usage":{"input_tokens":7,"cache_read_input_tokens":2,"output_tokens":1}}}"#,
+    );
+    let counts = start.counts.unwrap();
+    assert_eq!((counts.input, counts.output), (Some(7), None));
+    assert_eq!(counts.cache_read, Some(2));
+    assert!(!start.is_content);
+}
+
 /// A chunk of a format that nobody knows is content without an end; only Bedrock's metrics end it.
 #[test]
 fn an_unknown_format_ends_with_the_metrics() {
