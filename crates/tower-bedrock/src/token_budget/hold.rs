@@ -104,7 +104,7 @@ impl Hold {
         });
     }
 
-    /// The call used about `estimate`, which teaches nothing.
+    /// The call used about `estimate`, which teaches nothing of what calls use.
     pub(super) fn settle_estimate(mut self, now: Instant, estimate: &UsageEstimate) {
         let usage = estimate.with_input(self.draw.input);
         self.finish(now, |state, tokens, sent| {

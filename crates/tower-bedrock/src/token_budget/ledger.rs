@@ -146,13 +146,13 @@ impl Ledger {
         self.held_lately = age(self.held_lately, held);
         self.used_lately = age(self.used_lately, used);
         self.settle_estimate(sent, held, used);
-        self.tokens.admitted(held);
     }
 
-    /// The call used about `used`. Nothing is learned from it.
+    /// The call used about `used`. That it was admitted is no estimate, and all that is learned.
     pub(super) fn settle_estimate(&mut self, sent: Sent, held: u64, used: u64) {
         self.requests.settle(sent.requests, 1, 1);
         self.tokens.settle(sent.tokens, held, used);
+        self.tokens.admitted(held);
         if let Some(day) = &mut self.day {
             day.settle(sent.day, held, used);
         }

@@ -13,6 +13,7 @@ mod route_gate;
 mod scale;
 mod sharing;
 mod stray;
+mod streams;
 mod threads;
 mod waiting;
 
