@@ -80,6 +80,7 @@ pub mod classify;
 mod error;
 pub mod fallback;
 mod model_id;
+pub mod pool;
 mod reply;
 pub mod retry;
 mod route;
@@ -111,6 +112,10 @@ pub use self::{
         NoRouteAllowed, Rung, SkipReason, SkippedRoute,
     },
     model_id::{InvalidModelId, ModelId, ModelIdKind, ProfilePrefix, QuotaPath, Residency},
+    pool::{
+        AdaptiveLimit, InvalidAdaptiveLimit, Pool, PoolEvent, PoolKey, PoolLayer, PoolSaturated,
+        PoolSnapshot, Pools, SaturatedReason,
+    },
     reply::{BedrockResponse, Finish, Response, Served, Usage, UsageEstimate, Watcher},
     retry::{Backoff, GaveUp, Jitter, Retry, RetryBudget, RetryEvent, RetryLayer},
     route::{QuotaKey, Region, Route, ServiceTier},

@@ -1,0 +1,195 @@
+//! The places of one pool, shared by all its calls.
+
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Poll, Waker},
+};
+
+use super::{
+    adaptive::{Adaptation, Sign},
+    error::{PoolSaturated, SaturatedReason},
+    event::PoolEvent,
+    key::PoolKey,
+    permit::Permit,
+    permits::Permits,
+    pools::Settings,
+    snapshot::PoolSnapshot,
+};
+
+/// The places of one pool, and the line before them.
+#[derive(Debug)]
+pub(super) struct Places {
+    key: PoolKey,
+    settings: Arc<Settings>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    permits: Permits,
+    adaptation: Option<Adaptation>,
+    /// Whether somebody has set the limit by hand.
+    is_set: bool,
+    admitted: u64,
+    refused: u64,
+}
+
+impl Places {
+    pub(super) fn new(key: PoolKey, settings: Arc<Settings>) -> Self {
+        Self {
+            key,
+            state: Mutex::new(State {
+                permits: Permits::new(settings.initial_limit()),
+                adaptation: settings.adaptive.map(Adaptation::new),
+                is_set: false,
+                admitted: 0,
+                refused: 0,
+            }),
+            settings,
+        }
+    }
+
+    pub(super) const fn key(&self) -> &PoolKey {
+        &self.key
+    }
+
+    pub(super) const fn settings(&self) -> &Arc<Settings> {
+        &self.settings
+    }
+
+    /// Takes a place if one is free, else one in the line, if that may be longer.
+    pub(super) fn ask(
+        self: &Arc<Self>,
+        max_waiting: usize,
+    ) -> Result<Result<Permit, u64>, PoolSaturated> {
+        let mut state = self.lock();
+        if state.permits.take() {
+            return Ok(Ok(self.admit(state)));
+        }
+        if state.permits.waiting() >= max_waiting {
+            state.refused += 1;
+            return Err(self.refusal(&state, SaturatedReason::QueueFull));
+        }
+        Ok(Err(state.permits.join()))
+    }
+
+    /// Waits for the turn of `number`.
+    pub(super) fn poll(self: &Arc<Self>, number: u64, waker: &Waker) -> Poll<Permit> {
+        let mut state = self.lock();
+        let (is_granted, retired) = state.permits.poll(number, waker);
+        let polled = if is_granted {
+            Poll::Ready(self.admit(state))
+        } else {
+            drop(state);
+            Poll::Pending
+        };
+        // Dropping a waker may run anything, even something that comes back here.
+        drop(retired);
+        polled
+    }
+
+    /// Leaves the line without a place.
+    pub(super) fn leave(&self, number: u64) {
+        let retired = self.change(|state| state.permits.leave(number));
+        drop(retired);
+    }
+
+    /// What a call is told that has left the line because it may not wait any longer.
+    pub(super) fn refuse(&self, reason: SaturatedReason) -> PoolSaturated {
+        let mut state = self.lock();
+        state.refused += 1;
+        self.refusal(&state, reason)
+    }
+
+    /// Gives back the place of the `number`th call, of which `sign` is what came.
+    pub(super) fn give_back(&self, number: u64, sign: Sign) {
+        let (from, to) = self.change(|state| {
+            let (from, in_flight) = (state.permits.limit(), state.permits.taken());
+            let sent = state.admitted;
+            let to = match &mut state.adaptation {
+                Some(adaptation) => adaptation.observe(sign, number, sent, in_flight),
+                None => from,
+            };
+            state.permits.set_limit(to);
+            state.permits.give_back();
+            (from, to)
+        });
+        if from != to {
+            let key = &self.key;
+            self.settings
+                .tell(&PoolEvent::LimitChanged { key, from, to });
+        }
+    }
+
+    /// Allows as many calls in flight, and no other number from now on.
+    pub(super) fn set_limit(&self, limit: usize) {
+        self.change(|state| {
+            state.adaptation = None;
+            state.is_set = true;
+            state.permits.set_limit(limit);
+        });
+    }
+
+    /// Whether a call would be refused at once.
+    pub(super) fn is_full(&self, max_waiting: usize) -> bool {
+        let state = self.lock();
+        let permits = &state.permits;
+        let is_free = permits.waiting() == 0 && permits.taken() < permits.limit();
+        !is_free && permits.waiting() >= max_waiting
+    }
+
+    /// Whether anything would be lost with it.
+    pub(super) fn is_in_use(&self) -> bool {
+        let state = self.lock();
+        state.is_set || state.permits.taken() > 0 || state.permits.waiting() > 0
+    }
+
+    pub(super) fn snapshot(&self) -> PoolSnapshot {
+        let state = self.lock();
+        let (most_in_flight, most_waiting) = state.permits.high_water();
+        PoolSnapshot {
+            key: self.key.clone(),
+            limit: state.permits.limit(),
+            in_flight: state.permits.taken(),
+            waiting: state.permits.waiting(),
+            most_in_flight,
+            most_waiting,
+            admitted: state.admitted,
+            refused: state.refused,
+        }
+    }
+
+    fn admit(self: &Arc<Self>, mut state: MutexGuard<'_, State>) -> Permit {
+        let number = state.admitted;
+        state.admitted += 1;
+        drop(state);
+        Permit::new(Arc::clone(self), number)
+    }
+
+    fn refusal(&self, state: &State, reason: SaturatedReason) -> PoolSaturated {
+        PoolSaturated {
+            key: self.key.clone(),
+            limit: state.permits.limit(),
+            in_flight: state.permits.taken(),
+            waiting: state.permits.waiting(),
+            reason,
+        }
+    }
+
+    /// Changes the state, grants the places that are free then, and wakes who got them.
+    fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
+        let mut woken = Vec::new();
+        let mut state = self.lock();
+        let result = change(&mut state);
+        state.permits.grant(&mut woken);
+        drop(state);
+        for waker in woken {
+            waker.wake();
+        }
+        result
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
