@@ -1,7 +1,9 @@
-//! Streams end to end: what other projects report of theirs, played by the simulator through the
-//! SDK and the layers.
+//! Streams end to end: what other projects report of theirs, and what others recorded, played by the
+//! simulator through the SDK and the layers.
 
+mod bytes;
 mod failures;
+mod outcome;
 mod player;
 mod recordings;
 mod row;

@@ -7,29 +7,17 @@ use bedrock_sim::{Server, SimService};
 use tokio::{task::yield_now, time::timeout};
 use tower::{ServiceBuilder, ServiceExt};
 use tower_bedrock::{
-    Backoff, Bedrock, Cause, ClassifyLayer, Error, Estimate, Jitter, Quota, Quotas, Reaction,
-    Reactions, Request, ResponseStream, RetryLayer, RetryReaction, StreamEvent, TokenBudgetLayer,
-    TokenEstimator,
+    Backoff, Bedrock, Cause, ClassifyLayer, Estimate, Jitter, Quota, Quotas, Reaction, Reactions,
+    Request, RetryLayer, RetryReaction, TokenBudgetLayer, TokenEstimator,
 };
 use tower_bedrock_tests::{
-    MODEL, PROMPT, REGION, config, converse_stream, in_process, invoke_claude_stream,
+    MODEL, REGION, config, converse_stream, in_process, invoke_claude_stream,
 };
 
 use crate::{
-    row::{Calls, End, INPUT, Reader, Row},
-    words::InAWord,
+    outcome::Outcome,
+    row::{Calls, INPUT, Row},
 };
-
-/// What came of a call.
-#[derive(Debug)]
-struct Outcome {
-    end: End,
-    events: Vec<String>,
-    attempts: Option<u32>,
-    original_status: Option<u16>,
-    /// What must not be in it is.
-    leaks: bool,
-}
 
 impl Row {
     /// Plays it over a real socket. Returns what is not as expected.
@@ -69,11 +57,11 @@ impl Row {
         let outcome = match self.calls {
             Calls::Converse => {
                 let call = stack.oneshot(Request::from(converse_stream(MODEL)));
-                self.outcome(call).await
+                Outcome::of(call, self.reader).await
             }
             Calls::Claude => {
                 let call = stack.oneshot(Request::from(invoke_claude_stream()));
-                self.outcome(call).await
+                Outcome::of(call, self.reader).await
             }
         };
         // The server notices a client that left when it looks.
@@ -92,7 +80,7 @@ impl Row {
         if let Some(attempts) = outcome.attempts {
             expect(&mut flaws, "attempts", &u64::from(attempts), &self.requests);
         }
-        let status = outcome.original_status;
+        let status = outcome.error.and_then(|error| error.original_status());
         expect(
             &mut flaws,
             "original status",
@@ -111,69 +99,6 @@ impl Row {
         );
         flaws
     }
-
-    async fn outcome<E>(
-        &self,
-        call: impl Future<Output = Result<ResponseStream<E>, Error>>,
-    ) -> Outcome
-    where
-        E: StreamEvent + InAWord,
-    {
-        let mut stream = match call.await {
-            Ok(stream) => stream,
-            Err(error) => return Outcome::of_error(End::Refused(error.cause()), &error),
-        };
-        let mut outcome = Outcome {
-            end: End::Whole,
-            events: Vec::new(),
-            attempts: Some(stream.served().attempts),
-            original_status: None,
-            leaks: says_too_much(&stream),
-        };
-        while let Some(event) = stream.next().await {
-            let event = match event {
-                Ok(event) => event.in_a_word(),
-                Err(error) => {
-                    let broken = Outcome::of_error(End::Broken(error.cause()), &error);
-                    outcome.end = broken.end;
-                    outcome.original_status = broken.original_status;
-                    outcome.leaks |= broken.leaks;
-                    assert!(stream.next().await.is_none(), "an error is the end");
-                    break;
-                }
-            };
-            outcome.events.push(event);
-            if matches!(self.reader, Reader::Until(last) if outcome.events.last().is_some_and(|event| event == last))
-            {
-                outcome.end = End::Left;
-                return outcome;
-            }
-        }
-        assert_eq!(
-            stream.is_complete(),
-            outcome.end == End::Whole,
-            "{}",
-            self.name
-        );
-        outcome
-    }
-}
-
-impl Outcome {
-    fn of_error(end: End, error: &Error) -> Self {
-        Self {
-            end,
-            events: Vec::new(),
-            attempts: error.attempts(),
-            original_status: error.original_status(),
-            leaks: says_too_much(error) || error.to_string().contains(PROMPT),
-        }
-    }
-}
-
-fn says_too_much(value: &impl Debug) -> bool {
-    let debug = format!("{value:?}");
-    debug.contains(PROMPT) || debug.contains("Hel")
 }
 
 fn expect<T: PartialEq + Debug>(flaws: &mut Vec<String>, what: &str, is: &T, should: &T) {
@@ -183,7 +108,7 @@ fn expect<T: PartialEq + Debug>(flaws: &mut Vec<String>, what: &str, is: &T, sho
 }
 
 /// Every call reads the same.
-struct Fixed;
+pub(crate) struct Fixed;
 
 impl<R> TokenEstimator<R> for Fixed {
     fn estimate(&self, _: &R) -> Estimate {

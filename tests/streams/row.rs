@@ -1,8 +1,10 @@
 //! A failure as it was reported, and what becomes of it here.
 
 use bedrock_sim::{FaultKind, FaultSpec, ModelSpec, Recording, Scenario, ScenarioBuilder};
-use tower_bedrock::{Cause, Route, StreamLimits};
+use tower_bedrock::{Route, StreamLimits};
 use tower_bedrock_tests::{CLAUDE, MODEL, REGION};
+
+use crate::outcome::{End, Reader};
 
 /// What the calls are estimated to read.
 pub(crate) const INPUT: u64 = 50;
@@ -37,14 +39,6 @@ pub(crate) enum Calls {
     Claude,
 }
 
-/// How the stream is read.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Reader {
-    ToTheEnd,
-    /// Up to this event, and then dropped.
-    Until(&'static str),
-}
-
 /// Over what the row is played.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Time {
@@ -52,19 +46,6 @@ enum Time {
     Real,
     /// In process alone: it takes minutes.
     Virtual,
-}
-
-/// How a call ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum End {
-    /// With the whole answer.
-    Whole,
-    /// With an error after some of the answer.
-    Broken(Cause),
-    /// With an error in the place of an answer.
-    Refused(Cause),
-    /// The caller had enough.
-    Left,
 }
 
 /// What one attempt draws of the quota.

@@ -4,19 +4,12 @@
 use bedrock_sim::{Recording, RecordingEnd};
 use tower_bedrock::Cause;
 
+use super::{BEGUN, CLAUDE_BEGUN, CLAUDE_HELLO, HELLO};
 use crate::{
+    outcome::End::{Broken, Whole},
     recordings::{ClaudeEvents, ConverseEvents, begun, claude_begun},
-    row::{
-        Charge::{Estimated, Used},
-        End::{Broken, Whole},
-        Row,
-    },
+    row::Row,
 };
-
-use super::framing::{BEGUN, CLAUDE_BEGUN};
-
-/// "Hello", at three bytes to a token.
-const HELLO: crate::row::Charge = Estimated { output: 2 };
 
 pub(super) fn rows() -> Vec<Row> {
     let broken = |exception, text| begun().refusal(exception, text);
@@ -80,11 +73,7 @@ pub(super) fn rows() -> Vec<Row> {
             "Model has timed out in processing the request. Try your request again.",
         ))
         .gives(CLAUDE_BEGUN, Broken(Cause::ModelTimeout))
-        // At four bytes to a token.
-        .costs(&[Used {
-            input: 11,
-            output: 2,
-        }]),
+        .costs(&[CLAUDE_HELLO]),
         Row::new(
             "an exception frame that nobody looks for",
             "Mingye-Lu/AgenticCrawler PR#128",
@@ -130,10 +119,7 @@ pub(super) fn rows() -> Vec<Row> {
         .of_claude()
         .plays(claude_begun().claude_error("overloaded_error", "Overloaded"))
         .gives(CLAUDE_BEGUN, Broken(Cause::ModelOverloaded))
-        .costs(&[Used {
-            input: 11,
-            output: 2,
-        }]),
+        .costs(&[CLAUDE_HELLO]),
         Row::new(
             "a retry after part of the answer was shown",
             "HKUDS/nanobot#4038",

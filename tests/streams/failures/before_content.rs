@@ -3,20 +3,14 @@
 use bedrock_sim::{FaultKind, Recording, RecordingEnd};
 use tower_bedrock::Cause;
 
+use super::{CLAUDE_WHOLE, USED, WHOLE};
 use crate::{
+    outcome::End::{Refused, Whole},
     recordings::{ClaudeEvents, ConverseEvents, claude_whole, whole},
     row::{
-        Charge::{Hold, Input, Nothing, Used},
-        End::{Refused, Whole},
+        Charge::{Hold, Input, Nothing},
         Row,
     },
-};
-
-use super::framing::{CLAUDE_WHOLE, WHOLE};
-
-const USED: crate::row::Charge = Used {
-    input: 11,
-    output: 7,
 };
 
 pub(super) fn rows() -> Vec<Row> {

@@ -3,22 +3,16 @@
 use bedrock_sim::{FaultKind, Recording, RecordingEnd};
 use tower_bedrock::Cause;
 
+use super::{BEGUN, HELLO, USED, WHOLE};
 use crate::{
+    outcome::End::{Broken, Left, Whole},
     recordings::{ClaudeEvents, ConverseEvents, begun},
     row::{
         Charge::{Estimated, Used},
-        End::{Broken, Left, Whole},
         Row,
     },
 };
 
-use super::framing::{BEGUN, WHOLE};
-
-const HELLO: crate::row::Charge = Estimated { output: 2 };
-const USED: crate::row::Charge = Used {
-    input: 11,
-    output: 7,
-};
 const WITHOUT_USAGE: &[&str] = &["start", "text:Hel", "text:lo", "block-stop", "stop"];
 
 pub(super) fn rows() -> Vec<Row> {

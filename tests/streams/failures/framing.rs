@@ -3,43 +3,14 @@
 use bedrock_sim::{FaultKind, Recording};
 use tower_bedrock::Cause;
 
+use super::{USED, WHOLE};
 use crate::{
+    outcome::End::{Broken, Whole},
     recordings::{ClaudeEvents, ConverseEvents, begun, claude_begun, whole},
     row::{
-        Charge::{Estimated, Nothing, Used},
-        End::{Broken, Whole as Complete},
+        Charge::{Estimated, Nothing},
         Row,
     },
-};
-
-/// The events of [`whole`].
-pub(super) const WHOLE: &[&str] = &[
-    "start",
-    "text:Hel",
-    "text:lo",
-    "block-stop",
-    "stop",
-    "metadata",
-];
-/// The events of [`begun`].
-pub(super) const BEGUN: &[&str] = &["start", "text:Hel", "text:lo"];
-/// The same from Claude.
-pub(super) const CLAUDE_WHOLE: &[&str] = &[
-    "message_start",
-    "content_block_delta:Hel",
-    "content_block_delta:lo",
-    "message_delta",
-    "message_stop",
-];
-pub(super) const CLAUDE_BEGUN: &[&str] = &[
-    "message_start",
-    "content_block_delta:Hel",
-    "content_block_delta:lo",
-];
-
-const USED: crate::row::Charge = Used {
-    input: 11,
-    output: 7,
 };
 
 pub(super) fn rows() -> Vec<Row> {
@@ -51,7 +22,7 @@ pub(super) fn rows() -> Vec<Row> {
             "one frame, of the size that it says",
         )
         .plays(whole().in_chunks_of(1))
-        .gives(WHOLE, Complete)
+        .gives(WHOLE, Whole)
         .costs(&[USED]),
         Row::new(
             "frames that are cut anywhere",
@@ -59,7 +30,7 @@ pub(super) fn rows() -> Vec<Row> {
             "the same events, wherever the cuts are",
         )
         .plays(whole().in_chunks_of(13))
-        .gives(WHOLE, Complete)
+        .gives(WHOLE, Whole)
         .costs(&[USED]),
         Row::new(
             "many frames in one piece",
@@ -67,7 +38,7 @@ pub(super) fn rows() -> Vec<Row> {
             "all of them, and none left in the buffer at the end",
         )
         .plays(whole().in_chunks_of(100_000))
-        .gives(WHOLE, Complete)
+        .gives(WHOLE, Whole)
         .costs(&[USED]),
         Row::new(
             "a frame larger than what is read at a time",
@@ -84,7 +55,7 @@ pub(super) fn rows() -> Vec<Row> {
         )
         .gives(
             &["start", &format!("text:{large}"), "stop", "metadata"],
-            Complete,
+            Whole,
         )
         .costs(&[USED]),
         Row::new(
@@ -111,7 +82,7 @@ pub(super) fn rows() -> Vec<Row> {
                 "stop",
                 "metadata",
             ],
-            Complete,
+            Whole,
         )
         .costs(&[USED]),
         Row::new(
@@ -134,7 +105,7 @@ pub(super) fn rows() -> Vec<Row> {
                     r#"{"metrics":{"latencyMs":5},"p":"abc","usage":{"inputTokens":11,"outputTokens":7,"serverToolUsage":{},"totalTokens":18}}"#,
                 ),
         )
-        .gives(WHOLE, Complete)
+        .gives(WHOLE, Whole)
         .costs(&[USED]),
         Row::new(
             "a frame whose checksum is wrong",
@@ -174,7 +145,7 @@ pub(super) fn rows() -> Vec<Row> {
                 "message_delta",
                 "message_stop",
             ],
-            Complete,
+            Whole,
         )
         .costs(&[USED]),
         Row::new(
@@ -202,7 +173,7 @@ pub(super) fn rows() -> Vec<Row> {
                 "stop",
                 "metadata",
             ],
-            Complete,
+            Whole,
         )
         .costs(&[USED]),
         Row::new(
@@ -218,7 +189,7 @@ pub(super) fn rows() -> Vec<Row> {
                 .refusal("throttlingException", "Too many requests, please wait"),
         )
         .plays(whole())
-        .gives(WHOLE, Complete)
+        .gives(WHOLE, Whole)
         .costs(&[Nothing, USED]),
         Row::new(
             "deltas in which nothing stands",
@@ -245,7 +216,7 @@ pub(super) fn rows() -> Vec<Row> {
                 "stop",
                 "metadata",
             ],
-            Complete,
+            Whole,
         )
         .costs(&[USED]),
         Row::new(
@@ -272,7 +243,7 @@ pub(super) fn rows() -> Vec<Row> {
                 "stop",
                 "metadata",
             ],
-            Complete,
+            Whole,
         )
         .costs(&[USED]),
         Row::new(
@@ -303,7 +274,7 @@ pub(super) fn rows() -> Vec<Row> {
                 "stop",
                 "metadata",
             ],
-            Complete,
+            Whole,
         )
         .costs(&[USED]),
     ]

@@ -12,7 +12,45 @@ mod waits;
 
 use std::collections::BTreeSet;
 
-use crate::row::Row;
+use crate::row::{Charge, Row};
+
+/// The events of [`whole`](crate::recordings::whole).
+const WHOLE: &[&str] = &[
+    "start",
+    "text:Hel",
+    "text:lo",
+    "block-stop",
+    "stop",
+    "metadata",
+];
+/// The events of [`begun`].
+const BEGUN: &[&str] = &["start", "text:Hel", "text:lo"];
+/// The same from Claude.
+const CLAUDE_WHOLE: &[&str] = &[
+    "message_start",
+    "content_block_delta:Hel",
+    "content_block_delta:lo",
+    "message_delta",
+    "message_stop",
+];
+const CLAUDE_BEGUN: &[&str] = &[
+    "message_start",
+    "content_block_delta:Hel",
+    "content_block_delta:lo",
+];
+
+/// What [`whole`] used.
+const USED: Charge = Charge::Used {
+    input: 11,
+    output: 7,
+};
+/// What [`begun`] comes to, at three bytes to a token.
+const HELLO: Charge = Charge::Estimated { output: 2 };
+/// What the same comes to from Claude, who tells the input at once, at four bytes to a token.
+const CLAUDE_HELLO: Charge = Charge::Used {
+    input: 11,
+    output: 2,
+};
 
 fn rows() -> Vec<Row> {
     [

@@ -2,16 +2,12 @@
 
 use bedrock_sim::RecordingEnd;
 
+use super::{BEGUN, CLAUDE_BEGUN, CLAUDE_HELLO};
 use crate::{
+    outcome::End::Left,
     recordings::{begun, claude_begun},
-    row::{
-        Charge::{Estimated, Used},
-        End::Left,
-        Row,
-    },
+    row::{Charge::Estimated, Row},
 };
-
-use super::framing::{BEGUN, CLAUDE_BEGUN};
 
 pub(super) fn rows() -> Vec<Row> {
     vec![
@@ -42,9 +38,6 @@ pub(super) fn rows() -> Vec<Row> {
         .plays(claude_begun().end(RecordingEnd::Stall))
         .read_until("content_block_delta:lo")
         .gives(CLAUDE_BEGUN, Left)
-        .costs(&[Used {
-            input: 11,
-            output: 2,
-        }]),
+        .costs(&[CLAUDE_HELLO]),
     ]
 }

@@ -5,21 +5,14 @@ use std::time::Duration;
 use bedrock_sim::{FaultKind, Recording, RecordingEnd};
 use tower_bedrock::{Cause, StreamLimits};
 
+use super::{BEGUN, CLAUDE_HELLO, CLAUDE_WHOLE, HELLO, USED, WHOLE};
 use crate::{
+    outcome::End::{Broken, Whole},
     recordings::{ClaudeEvents, ConverseEvents, begun, claude_begun, whole},
     row::{
-        Charge::{Estimated, Hold, Used},
-        End::{Broken, Whole},
+        Charge::{Estimated, Hold},
         Row,
     },
-};
-
-use super::framing::{BEGUN, CLAUDE_WHOLE, WHOLE};
-
-const HELLO: crate::row::Charge = Estimated { output: 2 };
-const USED: crate::row::Charge = Used {
-    input: 11,
-    output: 7,
 };
 
 const fn seconds(seconds: u64) -> Duration {
@@ -167,9 +160,6 @@ pub(super) fn rows() -> Vec<Row> {
         .plays(claude_begun().end(RecordingEnd::Stall))
         .with_limits(StreamLimits::new().with_between_events(seconds(2)))
         .gives(&CLAUDE_WHOLE[..3], Broken(Cause::StreamStalled))
-        .costs(&[Used {
-            input: 11,
-            output: 2,
-        }]),
+        .costs(&[CLAUDE_HELLO]),
     ]
 }
