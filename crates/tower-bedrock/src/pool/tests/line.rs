@@ -174,13 +174,20 @@ async fn a_budget_above_counts_from_when_calls_are_sent() {
     let sent = Arc::new(Mutex::new(Vec::new()));
     let seen = Arc::clone(&sent);
     let service = service_fn(move |_: Request<()>| {
-        seen.lock().unwrap().push(start.elapsed());
-        async {
-            sleep(secs(11)).await;
+        let mut sent = seen.lock().unwrap();
+        sent.push(start.elapsed());
+        // The first holds up all others, who then go in one clump.
+        let latency = if sent.len() == 1 {
+            secs(55)
+        } else {
+            secs(1) / 10
+        };
+        async move {
+            sleep(latency).await;
             Ok::<_, Error>(answer())
         }
     });
-    let pools = Pools::new().with_max_in_flight(2).with_max_wait(secs(600));
+    let pools = Pools::new().with_max_in_flight(1).with_max_wait(secs(600));
     let stack = ServiceBuilder::new()
         .layer(TokenBudgetLayer::new(quotas))
         .layer(PoolLayer::new(pools))
