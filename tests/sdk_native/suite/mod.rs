@@ -6,6 +6,7 @@
 //! virtual time. The row says on top of it what that is, so that two equal mistakes are none.
 
 mod budgets;
+mod cancel;
 mod causes;
 mod config;
 mod face;
