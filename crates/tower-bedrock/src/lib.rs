@@ -37,8 +37,9 @@
 //! # }
 //! ```
 //!
-//! One stack serves all operations: `Request::from` picks Converse, InvokeModel, CountTokens or
-//! ApplyGuardrail by the SDK's own input type.
+//! One stack serves all operations: `Request::from` picks Converse, InvokeModel, their streams,
+//! CountTokens or ApplyGuardrail by the SDK's own input type. The reply to a streaming operation is a
+//! [`ResponseStream`].
 //!
 //! # What to read first
 //!
@@ -48,6 +49,7 @@
 //! * [`RetryLayer`]: full jitter, per-cause waits, a budget funded by successes.
 //! * [`TokenBudgetLayer`]: under the quota before the service has to refuse.
 //! * [`Bedrock`]: the SDK at the bottom of the stack, one attempt per call.
+//! * [`ResponseStream`]: an answer as it is generated; when it is whole, and what happens when not.
 //!
 //! # Order of the layers
 //!

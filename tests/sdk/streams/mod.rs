@@ -1,5 +1,6 @@
 mod answers;
 mod faults;
+mod health;
 mod settlement;
 mod window;
 

@@ -57,6 +57,12 @@ type Listener = dyn Fn(&RetryEvent<'_>) + Send + Sync;
 /// The inner service must be [`Clone`], since the layer takes the ready instance into the call. Put
 /// a `Buffer` of tower around one that is not.
 ///
+/// # Streams
+///
+/// A stream is answered with its first content ([`HoldBack`](crate::HoldBack)): what fails before is
+/// made again, what fails after is the caller's to see. It funds the budget when it is answered, and a
+/// failure after that costs nothing, for it is not retried.
+///
 /// # Cancellation
 ///
 /// Dropping the future drops the attempt under way. A retry that was paid for and not yet sent is

@@ -8,12 +8,12 @@ use std::{
 };
 
 use tokio_test::{assert_pending, assert_ready_err, assert_ready_ok, task};
-use tower::{Layer, Service, ServiceExt, service_fn};
+use tower::{Layer, Service, ServiceBuilder, ServiceExt, service_fn};
 use tower_test::mock;
 
 use crate::{
-    BoxError, CallContext, Cause, Classifier, ClassifyLayer, Error, ErrorDetails, Operation,
-    RawError, Request, Route,
+    BedrockRequest, BoxError, CallContext, Cause, Classifier, ClassifyLayer, Error, ErrorDetails,
+    Operation, RawError, Request, Route,
 };
 
 fn call() -> CallContext {
@@ -91,6 +91,25 @@ async fn an_answer_passes_untouched() {
     let answer = service.ready().await.unwrap().call(request).await.unwrap();
     assert_eq!(answer, ("hello", 3));
     assert_eq!(ASKED.load(Ordering::Relaxed), 0);
+}
+
+/// What is called finds the layer's rules in its request, for what fails after the answer has begun;
+/// of several layers the innermost counts, as it does for other errors.
+#[tokio::test]
+async fn the_rules_go_along_with_the_call() {
+    let rule = |cause| ClassifyLayer::new().with_rule(move |_: &RawError| Some(cause));
+    let service = ServiceBuilder::new()
+        .layer(rule(Cause::Internal))
+        .layer(rule(Cause::ModelOverloaded))
+        .service_fn(async |request: Request<&'static str>| {
+            let classifier = request.context().classifier.clone().unwrap();
+            Ok::<_, RawError>(classifier.cause(&RawError::Answered(Box::new(throttled()))))
+        });
+    let cause = service
+        .oneshot(Request::new("hello", call()))
+        .await
+        .unwrap();
+    assert_eq!(cause, Cause::ModelOverloaded);
 }
 
 /// The layer holds nothing back and starts nothing of its own: it is pending as long as the inner

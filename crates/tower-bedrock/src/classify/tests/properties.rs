@@ -225,6 +225,9 @@ fn what_is_no_answer_means_what_it_is() {
         (RawError::Timeout(details()), Cause::Timeout),
         (RawError::Credentials(details()), Cause::Credentials),
         (RawError::NotSent(details()), Cause::InvalidRequest),
+        (RawError::Truncated(details()), Cause::StreamTruncated),
+        (RawError::Garbled(details()), Cause::StreamFailed),
+        (RawError::Stalled(details()), Cause::StreamStalled),
         (RawError::Other(boxed), Cause::Unknown),
         (
             RawError::Classified(Error::new(Cause::CircuitOpen)),
