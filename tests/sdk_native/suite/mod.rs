@@ -16,6 +16,7 @@ mod retries;
 mod rig;
 mod routes;
 mod row;
+mod sockets;
 mod streaming;
 mod streams;
 mod surface;

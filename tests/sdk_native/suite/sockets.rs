@@ -1,0 +1,227 @@
+//! Both faces over real sockets, through the SDK's own HTTP client. Nothing is timed here.
+
+use std::{collections::HashMap, time::Duration};
+
+use aws_sdk_bedrockruntime::config::{
+    BehaviorVersion, Builder, Region,
+    endpoint::{Endpoint, EndpointFuture, Params, ResolveEndpoint},
+};
+use bedrock_sim::{ErrorText, FaultKind, FaultSpec, ModelSpec, Scenario, Server, SimService};
+use tower_bedrock::{
+    Backoff, Cause, Ladder, Quota, Reaction, Reactions, RetryLayer, Route, Rung, ServiceTier,
+};
+use tower_bedrock_tests::{
+    MODEL, config, model, scenario,
+    verifying::{VerifyingServer, credentials},
+};
+
+use super::{
+    face::{Call, Face, MakeFace, Op},
+    outcome::Told,
+    rig::Rig,
+};
+
+type TestResult = Result<(), Box<dyn std::error::Error>>;
+
+const FACES: [MakeFace; 2] = [Face::tower, Face::fluent];
+const OTHER: &str = "us.amazon.nova-pro-v1:0";
+
+/// Retries without waiting: over a real socket, no time is waited away.
+fn at_once() -> Rig {
+    let now = Backoff::new(Duration::ZERO, Duration::ZERO);
+    let reactions = [Cause::ModelOverloaded, Cause::Connect, Cause::Internal]
+        .into_iter()
+        .fold(Reactions::default(), |reactions, cause| {
+            reactions.with(cause, Reaction::to(cause).retried(now, 3))
+        });
+    Rig::retrying(RetryLayer::new().with_reactions(reactions))
+}
+
+fn is_answered(told: &Told) -> bool {
+    match told {
+        Told::Answered(_) => true,
+        Told::Streamed(streamed) => streamed.broken.is_none() && streamed.events.len() > 3,
+        Told::Failed(_) => false,
+    }
+}
+
+/// Refused, reset, and then answered: each attempt is one request on the wire, for whole answers and
+/// for streams.
+#[tokio::test]
+async fn trouble_on_a_real_socket_is_waited_out() -> TestResult {
+    for op in [
+        Op::Converse,
+        Op::InvokeModel,
+        Op::ConverseStream,
+        Op::InvokeModelWithResponseStream,
+    ] {
+        for face in FACES {
+            let trouble = scenario()
+                .fault(FaultSpec::error(ErrorText::Overloaded).count(1))
+                .fault(FaultSpec::new(FaultKind::Reset).count(1));
+            let server = Server::bind("127.0.0.1:0", trouble.build()?).await?;
+            let face = face(config(server.url()), &at_once());
+            let told = face.make(&Call::of(op)).await;
+            assert!(is_answered(&told), "{op:?}: {told:?}");
+            assert_eq!(server.service().ledger().totals.requests, 3, "{op:?}");
+            server.shutdown().await;
+        }
+    }
+    Ok(())
+}
+
+/// A connection that breaks, and a port where nobody listens, are the same on both faces.
+#[tokio::test]
+async fn broken_and_refused_connections_are_told() -> TestResult {
+    let mut seen = Vec::new();
+    for face in FACES {
+        let reset = scenario().fault(FaultSpec::new(FaultKind::Reset));
+        let server = Server::bind("127.0.0.1:0", reset.build()?).await?;
+        let face = face(config(server.url()), &Rig::bare());
+        let broken = face.make(&Call::converse()).await;
+        server.shutdown().await;
+        let refused = face.make(&Call::converse()).await;
+        let causes = [broken, refused].map(|told| told.failure().map(|failure| failure.cause));
+        assert_eq!(causes, [Some(Cause::Connect); 2]);
+        seen.push(causes);
+    }
+    assert_eq!(seen[0], seen[1]);
+    Ok(())
+}
+
+/// Streams that break half way: what came is delivered, what broke it is told, and the call after is
+/// answered.
+#[tokio::test]
+async fn streams_break_over_a_socket_as_they_do_without() -> TestResult {
+    for what in [
+        FaultKind::StreamCut { after_events: 4 },
+        FaultKind::CloseInsideFrame { after_events: 4 },
+        FaultKind::BadCrc { after_events: 4 },
+        FaultKind::NoMessageStop,
+        FaultKind::StreamException {
+            after_events: 4,
+            error: ErrorText::InternalServer.into(),
+        },
+    ] {
+        let mut seen = Vec::new();
+        for face in FACES {
+            let fault = FaultSpec::new(what.clone()).count(1);
+            let server = Server::bind("127.0.0.1:0", scenario().fault(fault).build()?).await?;
+            let face = face(config(server.url()), &at_once());
+            let told = face.make(&Call::of(Op::ConverseStream)).await;
+            let streamed = told.streamed().clone();
+            assert!(streamed.broken.is_some(), "{what:?}: {streamed:?}");
+            seen.push(streamed);
+            assert!(is_answered(&face.make(&Call::of(Op::ConverseStream)).await));
+            assert_eq!(server.service().ledger().totals.requests, 2);
+            server.shutdown().await;
+        }
+        assert_eq!(seen[0], seen[1], "{what:?}");
+    }
+    Ok(())
+}
+
+/// A stream that is dropped closes its connection: the service hears of it, and the place is free.
+#[tokio::test]
+async fn a_dropped_stream_is_heard_of() -> TestResult {
+    for face in FACES {
+        let one = model().tokens_per_second(20).concurrency(1);
+        let server = Server::bind("127.0.0.1:0", Scenario::builder().model(one).build()?).await?;
+        let face = face(config(server.url()), &Rig::bare());
+        let told = face
+            .make(&Call::of(Op::ConverseStream).dropped_after(2))
+            .await;
+        assert_eq!(told.streamed().events.len(), 2);
+        // However long it takes until the service hears of it.
+        tokio::time::timeout(Duration::from_secs(20), async {
+            while server.service().ledger().totals.in_flight > 0 {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await?;
+        server.shutdown().await;
+    }
+    Ok(())
+}
+
+/// Where each region is, as a user's own endpoint resolver says it.
+#[derive(Clone, Debug)]
+struct Ports(HashMap<&'static str, String>);
+
+impl ResolveEndpoint for Ports {
+    fn resolve_endpoint<'a>(&'a self, params: &'a Params) -> EndpointFuture<'a> {
+        let url = params.region().and_then(|region| self.0.get(region));
+        EndpointFuture::ready(match url {
+            Some(url) => Ok(Endpoint::builder().url(url.clone()).build()),
+            None => Err("no such region".into()),
+        })
+    }
+}
+
+/// Two regions, each behind a port of its own that lets in only what is signed for it.
+struct Regions {
+    east: VerifyingServer,
+    west: VerifyingServer,
+}
+
+impl Regions {
+    async fn bind(fault: FaultSpec) -> Result<Self, Box<dyn std::error::Error>> {
+        let regions = ["us-east-1", "us-west-2"];
+        let scenario = Scenario::builder()
+            .model(model().regions(regions))
+            .model(ModelSpec::new(OTHER).regions(regions).output_tokens(20))
+            .fault(fault);
+        let sim = SimService::new(scenario.build()?);
+        Ok(Self {
+            east: VerifyingServer::bind(&sim, "us-east-1").await?,
+            west: VerifyingServer::bind(&sim, "us-west-2").await?,
+        })
+    }
+
+    fn config(&self) -> Builder {
+        let ports = [
+            ("us-east-1", self.east.url()),
+            ("us-west-2", self.west.url()),
+        ];
+        Builder::new()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::new("us-east-1"))
+            .credentials_provider(credentials())
+            .endpoint_resolver(Ports(ports.into()))
+    }
+}
+
+/// As it stands on the wire, every request is signed for where it comes to: the first, its retries,
+/// and what is sent to another region, model and tier, with less to generate.
+#[tokio::test]
+async fn signatures_hold_on_the_wire() -> TestResult {
+    for op in [Op::Converse, Op::InvokeModel, Op::ConverseStream] {
+        for face in FACES {
+            let sick = FaultSpec::error(ErrorText::InternalServer).region("us-east-1");
+            let regions = Regions::bind(sick).await?;
+            let rung = Rung::model(OTHER.parse()?)
+                .at("us-west-2")
+                .on_tier(ServiceTier::Flex);
+            let rig = at_once()
+                .budgeted(
+                    &Route::to(MODEL.parse()?),
+                    Quota::new().with_tokens_per_minute(1_000_000),
+                    |layer| layer.with_output_clamp(50.try_into().expect("not zero")),
+                )
+                .falling_back(Ladder::new().then(rung), |layer| layer);
+            let face = face(regions.config(), &rig);
+            let told = face.make(&Call::of(op)).await;
+            assert!(is_answered(&told), "{op:?}: {told:?}");
+            assert_eq!(regions.east.admitted().len(), 4, "{op:?}");
+            let west = regions.west.admitted();
+            assert_eq!(west.len(), 1, "{op:?}");
+            assert!(
+                west[0]
+                    .path
+                    .starts_with("/model/us.amazon.nova-pro-v1%3A0/")
+            );
+            assert!(regions.west.url().ends_with(&west[0].host));
+        }
+    }
+    Ok(())
+}
