@@ -1,4 +1,5 @@
 mod answers;
+mod connections;
 mod faults;
 mod health;
 mod settlement;

@@ -30,13 +30,14 @@ use crate::{
 ///
 /// * **An end is an end.** `None` without an error before it means that the answer is whole: its last
 ///   event was seen (`messageStop`, or what ends a stream of the model's own format). A connection
-///   that is closed before is [`Cause::StreamTruncated`], however politely it was closed.
+///   that is closed before is [`StreamTruncated`](crate::Cause::StreamTruncated), however politely it was closed.
 /// * **Exceptions inside the stream** have the cause that they have outside of one, by the rules of
 ///   the [`ClassifyLayer`](crate::ClassifyLayer) above.
 /// * **The call is answered with the first content** ([`HoldBack`]). What fails before, fails the
 ///   call, and is retried or falls back like any other; what fails after, nobody retries.
 /// * **Silence ends**, by its [`StreamLimits`], in a [`StreamStalled`](super::StreamStalled); so it
-///   does at the call's deadline, with [`Cause::DeadlineExceeded`]. What has come is delivered first.
+///   does at the call's deadline, with [`DeadlineExceeded`](crate::Cause::DeadlineExceeded): after it
+///   nothing is delivered but what was held back.
 /// * **The last event waits for the usage**, so that a caller who stops at `messageStop` has it too.
 ///
 /// # Cancellation
