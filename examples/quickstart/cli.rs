@@ -3,8 +3,8 @@ use clap::Parser;
 /// Makes a few hundred concurrent Converse calls, once with the AWS SDK alone and once through
 /// tower-bedrock, and shows both side by side.
 ///
-/// Without options it starts a local Bedrock with tight quotas and some faults; no AWS account is
-/// needed and nothing leaves the machine.
+/// Without options it starts a local Bedrock with tight quotas, some faults, the outage of a region and
+/// an overloaded model; no AWS account is needed and nothing leaves the machine.
 #[derive(Debug, Parser)]
 #[command(name = "quickstart")]
 pub(crate) struct Cli {
@@ -17,7 +17,8 @@ pub(crate) struct Cli {
     #[arg(long)]
     pub(crate) aws: bool,
 
-    /// How many calls to make, all at once for each side [default: 240, with --aws 10]
+    /// How many calls to make for each side: all at once, but for the local Bedrock, where the second
+    /// half comes over six seconds [default: 240, with --aws 10]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     calls: Option<u32>,
 

@@ -1,4 +1,4 @@
-//! The load: all calls at once, each timed from the outside.
+//! The load: half of the calls at once and the others over a while, each timed from the outside.
 
 use std::{future::Future, io::IsTerminal, time::Duration};
 
@@ -8,7 +8,10 @@ use aws_sdk_bedrockruntime::{
 };
 use hdrhistogram::Histogram;
 use indicatif::{ProgressBar, ProgressStyle};
-use tokio::{task::JoinSet, time::Instant};
+use tokio::{
+    task::JoinSet,
+    time::{Instant, sleep_until},
+};
 
 use crate::{Result, tally::Tally};
 
@@ -19,10 +22,14 @@ const LONGEST: Duration = Duration::from_secs(600);
 pub(crate) struct Outcome {
     pub(crate) calls: u32,
     pub(crate) answered: u32,
+    /// How many of them by which route: the one asked for, then those that it may fall back to.
+    pub(crate) served_by: Vec<u32>,
     /// How long the answered calls took, in microseconds.
     pub(crate) latency: Histogram<u64>,
     pub(crate) took: Duration,
     pub(crate) tally: Tally,
+    /// How often a circuit opened; `None` where there is none.
+    pub(crate) circuit_openings: Option<usize>,
     /// One of the errors, so that nobody has to guess.
     pub(crate) an_error: Option<String>,
 }
@@ -43,15 +50,17 @@ pub(crate) fn input(model: &str, number: u32) -> Result<ConverseInput> {
         .build()?)
 }
 
-/// Makes all calls at once and waits for the last.
+/// Makes half of the calls at once and the others evenly over `spread`, and waits for the last. Each
+/// tells which route has answered.
 pub(crate) async fn run<F, E>(
     name: &'static str,
     calls: u32,
+    spread: Duration,
     tally: Tally,
     mut call: impl FnMut(u32) -> Result<F>,
 ) -> Result<Outcome>
 where
-    F: Future<Output = std::result::Result<(), E>> + Send + 'static,
+    F: Future<Output = std::result::Result<usize, E>> + Send + 'static,
     E: std::error::Error + Send + 'static,
 {
     let progress = progress_bar(name, calls)?;
@@ -60,18 +69,26 @@ where
     let mut tasks = JoinSet::new();
     for number in 0..calls {
         let call = call(number)?;
+        let late = number.saturating_sub(calls / 2);
+        let comes = start + spread * late / calls.div_ceil(2);
         tasks.spawn(async move {
+            sleep_until(comes).await;
             let start = Instant::now();
             (call.await, start.elapsed())
         });
     }
 
     let (mut answered, mut an_error) = (0, None);
+    let mut served_by = vec![0];
     while let Some(task) = tasks.join_next().await {
         let (result, took) = task?;
         match result {
-            Ok(()) => {
+            Ok(route) => {
                 answered += 1;
+                if served_by.len() <= route {
+                    served_by.resize(route + 1, 0);
+                }
+                served_by[route] += 1;
                 latency.saturating_record(u64::try_from(took.as_micros())?);
             }
             Err(error) => an_error = Some(explain(&error)),
@@ -82,9 +99,11 @@ where
     Ok(Outcome {
         calls,
         answered,
+        served_by,
         latency,
         took: start.elapsed(),
         tally,
+        circuit_openings: None,
         an_error,
     })
 }

@@ -19,13 +19,17 @@ use aws_sdk_bedrockruntime::{
 };
 use bedrock_sim::{Scenario, Server, Window};
 use clap::Parser;
-use tower::{ServiceBuilder, ServiceExt};
 use tower_bedrock::{
-    Bedrock, ClassifyLayer, Quota, QuotaWindow, Quotas, Request, RetryLayer, Route,
-    TokenBudgetLayer,
+    Bedrock, CircuitBreakers, CircuitState, FallbackLayer, Ladder, Quota, QuotaWindow, Request,
+    Route, Rung, Stack,
 };
 
 use crate::{cli::Cli, load::Outcome, report::Report, tally::Tally};
+
+/// Where calls are sent.
+const REGION: &str = "us-east-1";
+/// Where they may go when that does not answer.
+const SECOND_REGION: &str = "us-west-2";
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
@@ -49,8 +53,10 @@ async fn main() -> ExitCode {
 
 async fn compare(cli: &Cli) -> Result<Report> {
     let mut target = Target::of(cli)?;
-    let sdk_alone = sdk_alone(cli, target.config().await?).await?;
-    let tower_bedrock = stack(cli, target.config().await?, target.quota(cli)).await?;
+    let config = target.config().await?;
+    let sdk_alone = sdk_alone(cli, config, &target).await?;
+    let config = target.config().await?;
+    let tower_bedrock = stack(cli, config, &target).await?;
     Ok(Report {
         endpoint: target.to_string(),
         sdk_alone: sdk_alone.into(),
@@ -59,39 +65,46 @@ async fn compare(cli: &Cli) -> Result<Report> {
 }
 
 /// The SDK as it comes: three attempts.
-async fn sdk_alone(cli: &Cli, config: Builder) -> Result<Outcome> {
+async fn sdk_alone(cli: &Cli, config: Builder, target: &Target) -> Result<Outcome> {
     let tally = Tally::default();
     let client = Client::from_conf(config.interceptor(tally.clone()).build());
-    load::run("SDK alone", cli.calls(), tally, |number| {
+    let spread = target.spread();
+    load::run("SDK alone", cli.calls(), spread, tally, |number| {
         let input = load::input(&cli.model, number)?;
         let call = client
             .converse()
             .set_model_id(input.model_id)
             .set_messages(input.messages)
             .set_inference_config(input.inference_config);
-        Ok(async move { call.send().await.map(drop) })
+        Ok(async move { call.send().await.map(|_| 0) })
     })
     .await
 }
 
 /// The same SDK, its retries replaced by the layers.
-async fn stack(cli: &Cli, config: Builder, quota: Quota) -> Result<Outcome> {
+async fn stack(cli: &Cli, config: Builder, target: &Target) -> Result<Outcome> {
     let tally = Tally::default();
-    let quotas = Quotas::new();
-    quotas.set(&Route::to(cli.model.parse()?), quota)?;
-    let bedrock = ServiceBuilder::new()
-        .layer(RetryLayer::new())
-        .layer(TokenBudgetLayer::new(quotas))
-        .layer(ClassifyLayer::new())
-        .service(Bedrock::from_builder(config.interceptor(tally.clone())));
-    load::run("tower-bedrock", cli.calls(), tally, |number| {
+    let bedrock = Bedrock::from_builder(config.interceptor(tally.clone()));
+    let mut builder = Stack::builder(bedrock).fallback(FallbackLayer::new(target.ladder())?);
+    for (route, quota) in target.quotas(cli)? {
+        builder = builder.quota(route, quota);
+    }
+    let stack = builder.timeout(Duration::from_secs(60)).build()?;
+    let mut transitions = stack.breakers().map(CircuitBreakers::subscribe);
+
+    let spread = target.spread();
+    let outcome = load::run("tower-bedrock", cli.calls(), spread, tally, |number| {
         let request = Request::from(load::input(&cli.model, number)?);
-        let call = bedrock
-            .clone()
-            .oneshot(request.with_timeout(Duration::from_secs(60)));
-        Ok(async move { call.await.map(drop) })
-    })
-    .await
+        let call = stack.send(request);
+        Ok(async move { call.await.map(|response| response.served().route_index) })
+    });
+    let mut outcome = outcome.await?;
+    if let Some(transitions) = &mut transitions {
+        let opened = std::iter::from_fn(|| transitions.try_recv().ok())
+            .filter(|transition| transition.to == CircuitState::Open);
+        outcome.circuit_openings = Some(opened.count());
+    }
+    Ok(outcome)
 }
 
 /// What is called.
@@ -132,33 +145,66 @@ impl Target {
         };
         Ok(Builder::new()
             .behavior_version(BehaviorVersion::latest())
-            .region(Region::new("us-east-1"))
+            .region(Region::new(REGION))
             .credentials_provider(Credentials::from_keys("AKIDEXAMPLE", "secret", None))
             .endpoint_url(url))
     }
 
+    /// How long the second half of the calls takes to come; the first comes at once. The troubles of
+    /// the local Bedrock take their time.
+    const fn spread(&self) -> Duration {
+        match self {
+            Self::Local { .. } => Duration::from_secs(6),
+            Self::Endpoint(_) | Self::Aws => Duration::ZERO,
+        }
+    }
+
+    /// Where a call may go beside where it is sent. What others offer is not known here.
+    fn ladder(&self) -> Ladder {
+        match self {
+            Self::Local { scenario, .. } => {
+                let models = scenario.models().iter().skip(1);
+                let others = models.filter_map(|model| model.id.parse().ok().map(Rung::model));
+                Ladder::regions([SECOND_REGION]).and(others.collect())
+            }
+            Self::Endpoint(_) | Self::Aws => Ladder::new(),
+        }
+    }
+
     /// What the account may do. The local Bedrock's quotas stand in its scenario; of others the
     /// ledger knows what the flags say, and learns the rest from refusals.
-    fn quota(&self, cli: &Cli) -> Quota {
-        let mut quota = Quota::new();
-        let (mut rpm, mut tpm) = (cli.rpm, cli.tpm);
-        if let Self::Local { scenario, .. } = self {
+    fn quotas(&self, cli: &Cli) -> Result<Vec<(Route, Quota)>> {
+        let Self::Local { scenario, .. } = self else {
+            let quota = quota(Quota::new(), cli.rpm, cli.tpm);
+            return Ok(vec![(Route::to(cli.model.parse()?), quota)]);
+        };
+        let mut quotas = Vec::new();
+        for model in scenario.models() {
+            let mut base = Quota::new();
             if let Window::TokenBucket { burst_seconds } = scenario.quota().window {
                 let burst = Duration::from_secs(burst_seconds);
-                quota = quota.with_window(QuotaWindow::TokenBucket { burst });
+                base = base.with_window(QuotaWindow::TokenBucket { burst });
             }
-            let model = scenario.models().iter().find(|model| model.id == cli.model);
-            rpm = rpm.or(model.and_then(|model| model.rpm));
-            tpm = tpm.or(model.and_then(|model| model.tpm));
+            let is_asked_for = model.id == cli.model;
+            let rpm = cli.rpm.filter(|_| is_asked_for).or(model.rpm);
+            let tpm = cli.tpm.filter(|_| is_asked_for).or(model.tpm);
+            for region in model.regions.iter().flatten() {
+                let route = Route::to(model.id.parse()?).in_region(region.as_str());
+                quotas.push((route, quota(base.clone(), rpm, tpm)));
+            }
         }
-        if let Some(requests) = rpm {
-            quota = quota.with_requests_per_minute(requests);
-        }
-        if let Some(tokens) = tpm {
-            quota = quota.with_tokens_per_minute(tokens);
-        }
-        quota
+        Ok(quotas)
     }
+}
+
+fn quota(mut quota: Quota, rpm: Option<u64>, tpm: Option<u64>) -> Quota {
+    if let Some(requests) = rpm {
+        quota = quota.with_requests_per_minute(requests);
+    }
+    if let Some(tokens) = tpm {
+        quota = quota.with_tokens_per_minute(tokens);
+    }
+    quota
 }
 
 impl std::fmt::Display for Target {
@@ -176,7 +222,7 @@ fn print(cli: &Cli, report: &Report) -> Result<()> {
         println!("{}", serde_json::to_string_pretty(report)?);
         return Ok(());
     }
-    println!("{} calls at once to {}:", cli.calls(), report.endpoint);
+    println!("{} calls to {}:", cli.calls(), report.endpoint);
     println!("{}", report.table());
     for (name, side) in [
         ("SDK alone", &report.sdk_alone),

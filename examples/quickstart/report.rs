@@ -20,9 +20,12 @@ pub(crate) struct Side {
     pub(crate) calls: u32,
     pub(crate) answered: u32,
     pub(crate) failed: u32,
+    pub(crate) served_by: Vec<u32>,
     pub(crate) attempts: u64,
     pub(crate) retries: u64,
     pub(crate) refusals: BTreeMap<&'static str, u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) circuit_openings: Option<usize>,
     /// Of the answered calls; nothing if there are none.
     pub(crate) p50_ms: Option<f64>,
     pub(crate) p95_ms: Option<f64>,
@@ -43,6 +46,7 @@ impl From<Outcome> for Side {
             calls: outcome.calls,
             answered: outcome.answered,
             failed: outcome.calls - outcome.answered,
+            served_by: outcome.served_by,
             attempts: counts.attempts,
             retries: counts.attempts.saturating_sub(outcome.calls.into()),
             refusals: counts
@@ -50,6 +54,7 @@ impl From<Outcome> for Side {
                 .iter()
                 .map(|(cause, count)| (cause.as_str(), *count))
                 .collect(),
+            circuit_openings: outcome.circuit_openings,
             p50_ms: quantile(0.50),
             p95_ms: quantile(0.95),
             p99_ms: quantile(0.99),
@@ -70,6 +75,11 @@ impl Report {
         };
         row("calls", &|side| side.calls.to_string());
         row("answered", &|side| side.answered.to_string());
+        for route in 1..ours.served_by.len() {
+            row(&format!("… by fallback {route}"), &|side| {
+                side.served_by.get(route).copied().unwrap_or(0).to_string()
+            });
+        }
         row("failed", &|side| side.failed.to_string());
         row("attempts", &|side| side.attempts.to_string());
         row("retries", &|side| side.retries.to_string());
@@ -80,6 +90,10 @@ impl Report {
                 side.refusals.get(cause).copied().unwrap_or(0).to_string()
             });
         }
+        row("circuits opened", &|side| {
+            let openings = side.circuit_openings;
+            openings.map_or_else(|| "-".to_owned(), |openings| openings.to_string())
+        });
         row("p50 of the answered", &|side| seconds(side.p50_ms));
         row("p95 of the answered", &|side| seconds(side.p95_ms));
         row("p99 of the answered", &|side| seconds(side.p99_ms));
