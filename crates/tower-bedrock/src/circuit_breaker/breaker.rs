@@ -1,6 +1,9 @@
 //! The state machine of one circuit.
 
-use std::time::Duration;
+use std::{
+    sync::{Arc, atomic::AtomicU64},
+    time::Duration,
+};
 
 use tokio::time::Instant;
 
@@ -9,6 +12,7 @@ use super::{
     event::TransitionReason,
     later,
     policy::CircuitPolicy,
+    recent::RecentCalls,
     snapshot::CircuitState,
     window::{Counts, Window},
 };
@@ -29,6 +33,7 @@ pub(super) struct Breaker {
     /// Counts transitions. What was admitted in one generation says nothing in another.
     generation: u64,
     window: Window,
+    recent: RecentCalls,
     consecutive_failures: u32,
     cooldown: Cooldown,
     next_probe: u64,
@@ -66,6 +71,8 @@ pub(super) struct Ticket {
     generation: u64,
     /// The number of a probe; 0 for a call through a closed circuit.
     probe: u64,
+    /// Its place among all calls that were admitted.
+    number: u64,
 }
 
 /// Why a call was not admitted.
@@ -130,6 +137,7 @@ impl Breaker {
             state: State::Closed,
             generation: 0,
             window: Window::new(now, policy.window),
+            recent: RecentCalls::new(now),
             consecutive_failures: 0,
             cooldown: Cooldown::new(now, &policy),
             next_probe: 1,
@@ -147,6 +155,11 @@ impl Breaker {
             State::Closed | State::ForcedClosed => Some(self.generation),
             _ => None,
         }
+    }
+
+    /// Where calls that pass without being asked for have their numbers from.
+    pub(super) const fn numbers(&self) -> &Arc<AtomicU64> {
+        self.recent.numbers()
     }
 
     /// Asks for admission. An open circuit whose cooldown is over becomes half-open by it.
@@ -169,7 +182,7 @@ impl Breaker {
         let generation = self.generation;
         let retry_in = match &mut self.state {
             State::Closed | State::ForcedClosed => {
-                return Ok(Ticket::closed(generation));
+                return Ok(Ticket::closed(generation, self.recent.admit()));
             }
             State::Forgotten => return Err(Refused::Forgotten),
             State::Open { until } => Some(until.saturating_duration_since(now)),
@@ -184,6 +197,7 @@ impl Breaker {
                     return Ok(Ticket {
                         generation,
                         probe: number,
+                        number: self.recent.admit(),
                     });
                 }
                 probes
@@ -229,11 +243,12 @@ impl Breaker {
         draw: impl FnOnce(Duration) -> Duration,
     ) -> Option<Change> {
         let now = self.advance(now);
+        let is_recent = self.recent.end(ticket.number);
         if ticket.generation != self.generation {
             return None;
         }
         let reason = match &self.state {
-            State::Closed => self.count(now, outcome)?,
+            State::Closed => self.count(now, is_recent, outcome)?,
             State::HalfOpen { .. } => return self.settle_probe(now, ticket, outcome, draw),
             _ => return None,
         };
@@ -256,7 +271,12 @@ impl Breaker {
 
     /// Counts what came of a call through the closed circuit, and tells whether that trips it.
     #[inline]
-    fn count(&mut self, now: Instant, outcome: Outcome) -> Option<TransitionReason> {
+    fn count(
+        &mut self,
+        now: Instant,
+        is_recent: bool,
+        outcome: Outcome,
+    ) -> Option<TransitionReason> {
         match outcome {
             Outcome::Success { is_slow } => {
                 self.window.record(false, is_slow);
@@ -273,27 +293,40 @@ impl Breaker {
             }
             Outcome::Throttled { .. } | Outcome::Nothing => return None,
         }
+        let Counts { failures, slow, .. } = self.window.total();
+        if failures == 0 && slow == 0 {
+            return None;
+        }
+        self.verdict(is_recent)
+    }
+
+    /// Whether what was counted trips the circuit. `is_recent` tells of the call that was counted
+    /// last: others that were sent with it may be under way.
+    fn verdict(&self, is_recent: bool) -> Option<TransitionReason> {
+        let policy = &self.policy;
         let Counts {
             calls,
             failures,
             slow,
         } = self.window.total();
-        if failures == 0 && slow == 0 {
-            return None;
-        }
-        let is_over = |part: u32, rate: u64| {
-            let enough = calls >= self.policy.min_calls && part > 0;
-            enough && u64::from(part) * MILLION >= u64::from(calls) * rate
+        let under_way = if is_recent {
+            self.recent.under_way()
+        } else {
+            0
         };
-        let most = self.policy.consecutive_failures;
-        if most.is_some_and(|most| self.consecutive_failures >= most) {
+        let in_a_row = self.consecutive_failures;
+        let is_row = policy
+            .consecutive_failures
+            .is_some_and(|most| in_a_row >= most);
+        let is_over = |part: u32, of: u64, rate: Option<u64>| {
+            let enough = calls >= policy.min_calls && part > 0;
+            enough && rate.is_some_and(|rate| u64::from(part) * MILLION >= of * rate)
+        };
+        if is_row && u64::from(in_a_row) >= under_way {
             Some(TransitionReason::ConsecutiveFailures)
-        } else if self
-            .failure_rate
-            .is_some_and(|rate| is_over(failures, rate))
-        {
+        } else if is_over(failures, u64::from(calls) + under_way, self.failure_rate) {
             Some(TransitionReason::FailureRate)
-        } else if self.slow_rate.is_some_and(|rate| is_over(slow, rate)) {
+        } else if is_over(slow, calls.into(), self.slow_rate) {
             Some(TransitionReason::SlowCallRate)
         } else {
             None
@@ -414,6 +447,7 @@ impl Breaker {
     fn advance(&mut self, now: Instant) -> Instant {
         self.now = self.now.max(now);
         self.window.advance(self.now);
+        self.recent.advance(self.now);
         self.now
     }
 
@@ -457,10 +491,11 @@ fn millionths(rate: f64) -> u64 {
 
 impl Ticket {
     /// What a call through a closed circuit is admitted by.
-    pub(super) const fn closed(generation: u64) -> Self {
+    pub(super) const fn closed(generation: u64, number: u64) -> Self {
         Self {
             generation,
             probe: 0,
+            number,
         }
     }
 }

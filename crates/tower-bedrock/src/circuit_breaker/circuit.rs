@@ -27,6 +27,8 @@ pub(super) struct Circuit {
     /// What a call through the closed circuit has to know, to be read without the lock: twice the
     /// generation, and one if calls pass.
     passes: AtomicU64,
+    /// Where such calls have their numbers from.
+    numbers: Arc<AtomicU64>,
     breaker: Mutex<Breaker>,
     watched: OnceLock<watch::Sender<CircuitState>>,
 }
@@ -37,6 +39,7 @@ impl Circuit {
         Self {
             route,
             passes: AtomicU64::new(pass_word(&breaker)),
+            numbers: Arc::clone(breaker.numbers()),
             breaker: Mutex::new(breaker),
             watched: OnceLock::new(),
             settings,
@@ -59,7 +62,8 @@ impl Circuit {
     pub(super) fn admit(self: &Arc<Self>) -> Result<Ticket, Refused> {
         let word = self.passes.load(Ordering::Acquire);
         if word & 1 == 1 {
-            return Ok(Ticket::closed(word >> 1));
+            let number = self.numbers.fetch_add(1, Ordering::Relaxed);
+            return Ok(Ticket::closed(word >> 1, number));
         }
         let now = Instant::now();
         self.change(|breaker| breaker.admit(now))

@@ -26,6 +26,7 @@ mod key;
 mod layer;
 mod permit;
 mod policy;
+mod recent;
 mod send_clock;
 mod snapshot;
 #[cfg(test)]

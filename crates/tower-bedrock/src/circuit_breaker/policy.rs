@@ -45,6 +45,10 @@ const PROBE_LIMIT: Duration = Duration::from_secs(10);
 /// numbers, over a window that slides by a sixtieth of its length; failures in a row count however
 /// far they are apart.
 ///
+/// A failure may come back in milliseconds and an answer take a minute. So failures that come back
+/// within ten seconds or so are held against the calls that were sent in that time and are still under
+/// way, too: of a hundred calls at once, ten that fail quickly open nothing, and half of them do.
+///
 /// # Example
 ///
 /// ```

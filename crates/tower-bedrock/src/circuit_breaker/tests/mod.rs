@@ -1,3 +1,4 @@
+mod bursts;
 mod cancel;
 mod causes;
 mod circuit;

@@ -65,6 +65,9 @@ struct Reference {
     /// When each outcome came, whether it failed, whether it was slow.
     outcomes: Vec<(u64, bool, bool)>,
     in_a_row: usize,
+    /// Which calls are under way, and how many there were at each mark.
+    under_way: Vec<u64>,
+    marks: Vec<(u64, u64)>,
     cooldowns: Vec<u64>,
     closed_since: u64,
     hints: Vec<u64>,
@@ -85,6 +88,8 @@ impl Reference {
             era: 0,
             outcomes: Vec::new(),
             in_a_row: 0,
+            under_way: Vec::new(),
+            marks: vec![(0, 0)],
             cooldowns: Vec::new(),
             closed_since: 0,
             hints: Vec::new(),
@@ -101,9 +106,34 @@ impl Reference {
         self.in_a_row = 0;
     }
 
+    /// A mark each ten seconds, when anything happens; two when nothing did for as long again.
+    fn mark(&mut self) {
+        let (last, _) = self.marks[self.marks.len() - 1];
+        if self.now >= last + 20_000 {
+            self.marks.push((self.now, self.calls));
+        }
+        if self.now >= last + 10_000 {
+            self.marks.push((self.now, self.calls));
+        }
+    }
+
+    /// Whether a call was made after the last mark but one.
+    fn is_recent(&self, number: u64) -> bool {
+        let before = self.marks.len().saturating_sub(2);
+        number > self.marks[before].1
+    }
+
     fn call(&mut self) -> Result<Going, Option<u64>> {
-        self.calls += 1;
-        let number = self.calls;
+        let admitted = self.ask();
+        if admitted.is_ok() {
+            self.calls += 1;
+            self.under_way.push(self.calls);
+        }
+        admitted
+    }
+
+    fn ask(&mut self) -> Result<Going, Option<u64>> {
+        let number = self.calls + 1;
         if let Phase::Open { until } = self.phase
             && self.now >= until
         {
@@ -138,6 +168,7 @@ impl Reference {
     }
 
     fn end(&mut self, (number, era): Going, outcome: Outcome, permille: u64) {
+        self.under_way.retain(|going| *going != number);
         if era != self.era {
             return;
         }
@@ -161,7 +192,7 @@ impl Reference {
                 } else if is_success {
                     self.in_a_row = 0;
                 }
-                if self.is_sick() {
+                if self.is_sick(number) {
                     let healthy = ((self.now - self.closed_since) / DECAY) as usize;
                     let left = self.cooldowns.len().saturating_sub(healthy);
                     self.cooldowns.truncate(left);
@@ -200,18 +231,23 @@ impl Reference {
         )
     }
 
-    fn is_sick(&self) -> bool {
+    /// After the call of `number` is over.
+    fn is_sick(&self, number: u64) -> bool {
         let (calls, failed, slow) = self.counts();
-        let enough = calls >= self.terms.min_calls;
-        let over = |part: usize, percent: Option<usize>| {
-            percent.is_some_and(|percent| enough && part > 0 && part * 100 >= calls * percent)
+        let under_way = match self.is_recent(number) {
+            true => (self.under_way.iter())
+                .filter(|going| self.is_recent(**going))
+                .count(),
+            false => 0,
         };
-        over(failed, self.terms.failure_percent)
-            || over(slow, self.terms.slow_percent)
-            || self
-                .terms
-                .in_a_row
-                .is_some_and(|most| self.in_a_row >= most)
+        let enough = calls >= self.terms.min_calls;
+        let over = |part: usize, of: usize, percent: Option<usize>| {
+            percent.is_some_and(|percent| enough && part > 0 && part * 100 >= of * percent)
+        };
+        over(failed, calls + under_way, self.terms.failure_percent)
+            || over(slow, calls, self.terms.slow_percent)
+            || (self.terms.in_a_row)
+                .is_some_and(|most| self.in_a_row >= most && self.in_a_row >= under_way)
     }
 
     fn open(&mut self, permille: u64) {
@@ -382,6 +418,7 @@ proptest! {
             }
             // A clock that goes back stands still for the circuit.
             reference.now = reference.now.max(clock);
+            reference.mark();
             match step {
                 Step::Wait(_) | Step::Back(_) => {}
                 Step::Call => {
