@@ -1,6 +1,8 @@
 //! How many may be in flight, found out from refusals.
 
-use std::{error::Error as StdError, fmt};
+use std::{error::Error as StdError, fmt, time::Duration};
+
+use tokio::time::Instant;
 
 use crate::cause::Cause;
 
@@ -8,11 +10,13 @@ use crate::cause::Cause;
 ///
 /// The limit goes down when calls fail for want of capacity or get no answer in time
 /// ([`CapacityExceeded`](Cause::CapacityExceeded), [`ServiceUnavailable`](Cause::ServiceUnavailable),
-/// [`ModelOverloaded`](Cause::ModelOverloaded), [`ModelTimeout`](Cause::ModelTimeout),
 /// [`Timeout`](Cause::Timeout)), and up by about one for each limitful of answers, while at least half
-/// of it is in use. How long answers take is not looked at: they differ in length.
+/// of it is in use, as in Netflix's AIMD limit. How long answers take is not looked at: they differ in
+/// length. What one model is short of ([`ModelOverloaded`](Cause::ModelOverloaded),
+/// [`ModelTimeout`](Cause::ModelTimeout)) counts only in pools whose key names the model.
 ///
-/// A storm is one event: calls that were sent before the limit went down do not bring it down again.
+/// A storm is one event: calls that were sent before the limit went down do not bring it down again,
+/// nor does any within a second of it.
 ///
 /// # Example
 ///
@@ -50,9 +54,13 @@ pub enum InvalidAdaptiveLimit {
     },
 }
 
-/// What is kept of a storm at one event: a third less, as for a quota that was hit. The loss-based
-/// limiters of others take a tenth for each of many failures; here a whole storm counts once.
+/// What is kept of the limit at one event: CUBIC's factor (RFC 9438 §4.6), and that of the SDK's own
+/// adaptive mode (BEDROCK.md §7.3). The loss-based limiters of others take a tenth for each of many
+/// failures; here a whole storm counts once.
 const DECREASE: f64 = 0.7;
+/// A service that is short of capacity refuses within milliseconds, so that what is sent right after a
+/// cut is refused before the cut has any effect.
+const BETWEEN_CUTS: Duration = Duration::from_secs(1);
 
 impl AdaptiveLimit {
     /// A limit that never leaves `least..=most`, starts at `most`, and keeps 0.7 of itself at each
@@ -124,6 +132,7 @@ pub(super) struct Adaptation {
     limit: f64,
     /// Calls that were sent before this one say nothing of the limit as it is now.
     first_since_cut: u64,
+    cut_at: Option<Instant>,
 }
 
 /// What came of a call, as far as it says something of the limit.
@@ -140,23 +149,26 @@ impl Adaptation {
             settings,
             limit: settings.initial as f64,
             first_since_cut: 0,
+            cut_at: None,
         }
     }
 
-    /// A call is over that was the `number`th to be sent of `sent`, with `in_flight` calls that had
-    /// a place, its own among them. Returns the limit from now on.
+    /// A call is over at `now` that was the `number`th to be sent of `sent`, with `in_flight` calls
+    /// that had a place, its own among them. Returns the limit from now on.
     pub(super) fn observe(
         &mut self,
         sign: Sign,
         number: u64,
         sent: u64,
         in_flight: usize,
+        now: Instant,
     ) -> usize {
         let AdaptiveLimit { least, most, .. } = self.settings;
         match sign {
-            Sign::OutOfCapacity if number >= self.first_since_cut => {
+            Sign::OutOfCapacity if number >= self.first_since_cut && self.may_cut(now) => {
                 self.limit = (self.limit * self.settings.decrease).max(least as f64);
                 self.first_since_cut = sent;
+                self.cut_at = Some(now);
             }
             Sign::Answered
                 if number >= self.first_since_cut && in_flight as f64 * 2.0 >= self.limit =>
@@ -167,17 +179,21 @@ impl Adaptation {
         }
         (self.limit as usize).max(least)
     }
+
+    fn may_cut(&self, now: Instant) -> bool {
+        self.cut_at
+            .is_none_or(|at| now.saturating_duration_since(at) >= BETWEEN_CUTS)
+    }
 }
 
 impl Sign {
-    /// What a failure for `cause` says.
-    pub(super) const fn of(cause: Cause) -> Self {
+    /// What a failure for `cause` says of a pool, which may be that of one model.
+    pub(super) const fn of(cause: Cause, is_of_one_model: bool) -> Self {
         match cause {
-            Cause::CapacityExceeded
-            | Cause::ServiceUnavailable
-            | Cause::ModelOverloaded
-            | Cause::ModelTimeout
-            | Cause::Timeout => Self::OutOfCapacity,
+            Cause::CapacityExceeded | Cause::ServiceUnavailable | Cause::Timeout => {
+                Self::OutOfCapacity
+            }
+            Cause::ModelOverloaded | Cause::ModelTimeout if is_of_one_model => Self::OutOfCapacity,
             _ => Self::Nothing,
         }
     }

@@ -21,6 +21,7 @@ use super::{
 };
 use crate::{
     call::{BedrockRequest, CallContext},
+    cause::Cause,
     error::Error,
     reply::BedrockResponse,
     send_signal::LateSend,
@@ -49,9 +50,9 @@ pin_project! {
         /// It stands in line.
         Waiting { turn: Turn, since: Instant, limit: (SaturatedReason, Instant), #[pin] timer: Sleep },
         /// It has a place, and waits for the inner service to be ready.
-        Readying { permit: Option<Permit> },
+        Readying { permit: Option<Permit>, number: Option<u64> },
         /// It has waited, and gives way to what has come between above.
-        Late,
+        Late { number: Option<u64> },
         /// The inner service has it.
         Called { #[pin] response: F, permit: Option<Permit> },
     }
@@ -75,7 +76,7 @@ where
 impl<S, R> Future for ResponseFuture<S, R>
 where
     R: BedrockRequest,
-    S: Service<R>,
+    S: Service<R> + Clone,
     S::Response: BedrockResponse,
     S::Error: Into<Error>,
 {
@@ -105,9 +106,13 @@ where
                     let Some(request) = this.request.as_ref() else {
                         return Poll::Pending;
                     };
-                    match this.pools.ask(request.context()) {
+                    let call = request.context();
+                    match this.pools.ask(call, None) {
                         Ok(state) => this.state.set(state),
-                        Err(error) => return Poll::Ready(Err(error)),
+                        Err(error) => {
+                            this.late.waits(call);
+                            return Poll::Ready(Err(error));
+                        }
                     }
                 }
                 StateProj::Waiting {
@@ -134,6 +139,7 @@ where
                             return Poll::Pending;
                         }
                         let places = Arc::clone(turn.places());
+                        this.late.waits(call);
                         this.state.set(State::Asking);
                         let refusal = places.refuse(reason);
                         return Poll::Ready(Err(this.pools.refused(call, refusal)));
@@ -142,9 +148,10 @@ where
                     let waited = Instant::now().saturating_duration_since(*since);
                     settings.tell(&PoolEvent::Waited { call, waited });
                     let permit = Some(permit);
-                    this.state.set(State::Readying { permit });
+                    let number = Some(turn.number());
+                    this.state.set(State::Readying { permit, number });
                 }
-                StateProj::Readying { permit } => {
+                StateProj::Readying { permit, number } => {
                     let Some(call) = this.request.as_ref().map(BedrockRequest::context) else {
                         return Poll::Pending;
                     };
@@ -154,14 +161,24 @@ where
                             return Poll::Pending;
                         }
                         Poll::Ready(Err(error)) => {
+                            // Whoever counts the call as sent above hears that it is not.
+                            this.late.waits(call);
                             drop(permit.take());
                             return Poll::Ready(Err(error.into()));
                         }
                         Poll::Ready(Ok(())) => {}
                     }
+                    if has_expired(call) {
+                        this.late.waits(call);
+                        drop(permit.take());
+                        return Poll::Ready(Err(expired(call)));
+                    }
                     match this.late.poll_sends(call, cx) {
                         Poll::Pending => {
-                            this.state.set(State::Late);
+                            // What the instance has reserved is of no use to it meanwhile.
+                            *this.service = this.service.clone();
+                            let number = *number;
+                            this.state.set(State::Late { number });
                             return Poll::Pending;
                         }
                         Poll::Ready(Err(error)) => {
@@ -177,12 +194,18 @@ where
                     let response = this.service.call(request);
                     this.state.set(State::Called { response, permit });
                 }
-                StateProj::Late => {
+                StateProj::Late { number } => {
                     let Some(call) = this.request.as_ref().map(BedrockRequest::context) else {
                         return Poll::Pending;
                     };
                     ready!(this.late.poll_sends(call, cx))?;
-                    this.state.set(State::Asking);
+                    match this.pools.ask(call, *number) {
+                        Ok(state) => this.state.set(state),
+                        Err(error) => {
+                            this.late.waits(call);
+                            return Poll::Ready(Err(error));
+                        }
+                    }
                 }
             }
         }
@@ -190,14 +213,24 @@ where
 }
 
 impl Pools {
-    /// What comes of a call at first.
-    fn ask<F>(&self, call: &CallContext) -> Result<State<F>, Error> {
+    /// What comes of a call at first, or of one that stood in line as `number` before.
+    fn ask<F>(&self, call: &CallContext, number: Option<u64>) -> Result<State<F>, Error> {
         let places = self.of_call(call);
         let settings = places.settings();
-        match places.ask(settings.max_waiting_of(call)) {
+        let asked = match number {
+            Some(number) => Ok(Err(places.rejoin(number))),
+            None => places.ask(settings.max_waiting_of(call)),
+        };
+        match asked {
             Ok(Ok(permit)) => Ok(State::Readying {
                 permit: Some(permit),
+                number: None,
             }),
+            // Its deadline had passed when it came.
+            Ok(Err(number)) if has_expired(call) => {
+                places.leave(number);
+                Err(expired(call))
+            }
             Ok(Err(number)) => {
                 let since = Instant::now();
                 let by_wait = (since.checked_add(settings.max_wait_of(call)))
@@ -226,6 +259,17 @@ impl Pools {
         });
         Error::from(refusal).with_context(call)
     }
+}
+
+fn has_expired(call: &CallContext) -> bool {
+    call.deadline
+        .is_some_and(|deadline| deadline <= Instant::now())
+}
+
+fn expired(call: &CallContext) -> Error {
+    Error::new(Cause::DeadlineExceeded)
+        .with_message("the call's deadline passed before it was sent")
+        .with_context(call)
 }
 
 /// As good as for ever, and far from the end of the clock, where timers overflow.

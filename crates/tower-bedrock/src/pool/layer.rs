@@ -38,9 +38,11 @@ use crate::{call::BedrockRequest, error::Error, reply::BedrockResponse};
 ///
 /// [`Cause::PoolSaturated`](crate::Cause::PoolSaturated), with a
 /// [`PoolSaturated`](crate::PoolSaturated) as its `source`, if the call is refused: because as many
-/// wait as may, or because it has waited until its deadline or for as long as it may. It says nothing
-/// of the service's health, so circuit breakers do not count it. Otherwise those of the inner
-/// service.
+/// wait as may, or because it has waited until its deadline or for as long as it may: unlike
+/// [`Cause::DeadlineExceeded`](crate::Cause::DeadlineExceeded), that tells what kept it, and that
+/// nothing was sent. `DeadlineExceeded` if its deadline had passed when it came, or passed while the
+/// inner service was not ready: nothing is sent after it. Neither says anything of the service's
+/// health, so circuit breakers do not count them. Otherwise those of the inner service.
 ///
 /// # Panics
 ///

@@ -35,7 +35,15 @@ impl Permit {
 
     /// The call has failed.
     pub(super) fn failed(mut self, error: &Error) {
-        self.give_back(Sign::of(error.cause()));
+        self.give_back_failed(error);
+    }
+
+    fn give_back_failed(&mut self, error: &Error) {
+        let is_of_one_model = self
+            .places
+            .as_ref()
+            .is_some_and(|places| places.is_of_one_model());
+        self.give_back(Sign::of(error.cause(), is_of_one_model));
     }
 
     fn give_back(&mut self, sign: Sign) {
@@ -47,11 +55,11 @@ impl Permit {
 
 impl Watcher for Permit {
     fn finish(&mut self, finish: Finish<'_>) {
-        self.give_back(match finish {
-            Finish::Complete => Sign::Answered,
-            Finish::Failed(error) => Sign::of(error.cause()),
-            Finish::Abandoned => Sign::Nothing,
-        });
+        match finish {
+            Finish::Complete => self.give_back(Sign::Answered),
+            Finish::Failed(error) => self.give_back_failed(error),
+            Finish::Abandoned => self.give_back(Sign::Nothing),
+        }
     }
 }
 
@@ -68,6 +76,11 @@ impl Turn {
             number,
             has_come: false,
         }
+    }
+
+    /// The number that it drew.
+    pub(super) const fn number(&self) -> u64 {
+        self.number
     }
 
     pub(super) const fn places(&self) -> &Arc<Places> {

@@ -68,6 +68,12 @@ impl Permits {
         number
     }
 
+    /// Stands in line where `number` stood before, ahead of all who came after it.
+    pub(super) fn rejoin(&mut self, number: u64) {
+        self.line.insert(number, None);
+        self.most_waiting = self.most_waiting.max(self.line.len());
+    }
+
     /// Takes the place that was granted to `number`; until there is one, `waker` is to be woken for
     /// it. Returns a waker that is not needed any more, too.
     pub(super) fn poll(&mut self, number: u64, waker: &Waker) -> (bool, Option<Waker>) {

@@ -5,6 +5,8 @@ use std::{
     task::{Poll, Waker},
 };
 
+use tokio::time::Instant;
+
 use super::{
     adaptive::{Adaptation, Sign},
     error::{PoolSaturated, SaturatedReason},
@@ -53,6 +55,11 @@ impl Places {
         &self.key
     }
 
+    /// Whether what is said of a model is said of the whole pool.
+    pub(super) const fn is_of_one_model(&self) -> bool {
+        self.key.model.is_some()
+    }
+
     pub(super) const fn settings(&self) -> &Arc<Settings> {
         &self.settings
     }
@@ -71,6 +78,12 @@ impl Places {
             return Err(self.refusal(&state, SaturatedReason::QueueFull));
         }
         Ok(Err(state.permits.join()))
+    }
+
+    /// Gives a call back the place in line that it had; its turn may have come at once.
+    pub(super) fn rejoin(&self, number: u64) -> u64 {
+        self.change(|state| state.permits.rejoin(number));
+        number
     }
 
     /// Waits for the turn of `number`.
@@ -107,7 +120,9 @@ impl Places {
             let (from, in_flight) = (state.permits.limit(), state.permits.taken());
             let sent = state.admitted;
             let to = match &mut state.adaptation {
-                Some(adaptation) => adaptation.observe(sign, number, sent, in_flight),
+                Some(adaptation) => {
+                    adaptation.observe(sign, number, sent, in_flight, Instant::now())
+                }
                 None => from,
             };
             state.permits.set_limit(to);

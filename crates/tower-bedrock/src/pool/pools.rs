@@ -23,8 +23,8 @@ use crate::{
     route_gate::{Passage, RouteGate},
 };
 
-/// Enough for hundreds of answers a minute, and what the SDKs of other languages open as connections
-/// to one host at most (BEDROCK.md §7).
+/// Five times the connections that botocore keeps by default (BEDROCK.md §7.4): enough that quotas, not
+/// the pool, bound most applications, and a bound all the same.
 const MAX_IN_FLIGHT: usize = 50;
 /// Twenty rounds of the default pool: more cannot be served before most callers are gone.
 const MAX_WAITING: usize = 1000;

@@ -8,18 +8,22 @@ fn adaptation(least: usize, most: usize, initial: usize) -> Adaptation {
     Adaptation::new(limit.with_initial(initial))
 }
 
-/// A storm of failures that were all sent before the first of them came back is one event.
+/// A storm of failures that were all sent before the first of them came back is one event, over
+/// whatever time they come back.
 #[test]
 fn a_storm_counts_once() {
     let mut limit = adaptation(1, 100, 100);
+    let start = Instant::now();
     let mut now = 0;
     for number in 0..100 {
-        now = limit.observe(Sign::OutOfCapacity, number, 100, 100);
+        let at = start + secs(2 * number);
+        now = limit.observe(Sign::OutOfCapacity, number, 100, 100, at);
     }
     assert_eq!(now, 70);
     // Those of the next storm were sent afterwards.
     for number in 100..170 {
-        now = limit.observe(Sign::OutOfCapacity, number, 170, 70);
+        let at = start + secs(2 * number);
+        now = limit.observe(Sign::OutOfCapacity, number, 170, 70, at);
     }
     assert_eq!(now, 49);
 }
@@ -28,7 +32,11 @@ fn a_storm_counts_once() {
 #[test]
 fn the_least_is_kept() {
     let mut limit = adaptation(4, 100, 100);
-    let last = (0..1000).map(|number| limit.observe(Sign::OutOfCapacity, number, number + 1, 50));
+    let start = Instant::now();
+    let last = (0..1000).map(|number| {
+        let at = start + secs(2 * number);
+        limit.observe(Sign::OutOfCapacity, number, number + 1, 50, at)
+    });
     assert_eq!(last.last(), Some(4));
 }
 
@@ -37,9 +45,10 @@ fn the_least_is_kept() {
 #[test]
 fn the_limit_grows_only_while_it_is_used() {
     let mut limit = adaptation(1, 12, 10);
+    let now = Instant::now();
     let mut grow = |calls: u64, in_flight| {
         let grown =
-            (0..calls).map(|number| limit.observe(Sign::Answered, number, number, in_flight));
+            (0..calls).map(|number| limit.observe(Sign::Answered, number, number, in_flight, now));
         grown.last().unwrap()
     };
     assert_eq!(grow(10_000, 4), 10);
@@ -51,22 +60,29 @@ fn the_limit_grows_only_while_it_is_used() {
 /// What says nothing of capacity changes nothing: throttles, faults of the caller, abandoned calls.
 #[test]
 fn only_capacity_counts() {
-    let counts = Cause::ALL.iter().copied();
-    let counts: Vec<_> = counts
-        .filter(|&cause| Sign::of(cause) != Sign::Nothing)
-        .collect();
-    assert_eq!(
-        counts,
-        [
-            Cause::ModelOverloaded,
-            Cause::CapacityExceeded,
-            Cause::ServiceUnavailable,
-            Cause::ModelTimeout,
-            Cause::Timeout,
-        ]
-    );
+    let counts = |is_of_one_model| {
+        let causes = Cause::ALL.iter().copied();
+        let counts =
+            causes.filter(|&cause| Sign::of(cause, is_of_one_model) == Sign::OutOfCapacity);
+        counts.collect::<Vec<_>>()
+    };
+    let of_a_region = [
+        Cause::CapacityExceeded,
+        Cause::ServiceUnavailable,
+        Cause::Timeout,
+    ];
+    assert_eq!(counts(false), of_a_region);
+    let of_a_model = [
+        Cause::ModelOverloaded,
+        Cause::CapacityExceeded,
+        Cause::ServiceUnavailable,
+        Cause::ModelTimeout,
+        Cause::Timeout,
+    ];
+    assert_eq!(counts(true), of_a_model);
     let mut limit = adaptation(1, 100, 50);
-    assert_eq!(limit.observe(Sign::Nothing, 7, 8, 50), 50);
+    let now = Instant::now();
+    assert_eq!(limit.observe(Sign::Nothing, 7, 8, 50, now), 50);
 }
 
 /// Limits that cannot be meant are refused with what is wrong of them.
@@ -163,5 +179,48 @@ async fn long_answers_change_nothing() {
         }
         let limit = snapshot(&pools).limit;
         assert!((20..=22).contains(&limit), "{limit}");
+    }
+}
+
+/// A service that refuses everything for a moment, within a millisecond each: the moment is one event,
+/// however many calls are sent and refused in it.
+#[tokio::test(start_paused = true)]
+async fn a_burst_of_quick_refusals_is_one_event() {
+    let limit = AdaptiveLimit::between(1, 100).unwrap();
+    let pools = Pools::new().with_adaptive_limit(limit);
+    let service = service_fn(|_: Request<()>| async {
+        sleep(Duration::from_millis(1)).await;
+        Err::<Response<()>, _>(Error::new(Cause::CapacityExceeded))
+    });
+    let service = over(&pools, service);
+    for _ in 0..200 {
+        service.clone().oneshot(request()).await.unwrap_err();
+    }
+    assert_eq!(snapshot(&pools).limit, 70);
+    sleep(secs(1)).await;
+    service.oneshot(request()).await.unwrap_err();
+    assert_eq!(snapshot(&pools).limit, 49);
+}
+
+/// What is short of one model says nothing of the others in its region: only a pool of the model
+/// itself becomes smaller.
+#[tokio::test(start_paused = true)]
+async fn one_model_does_not_shrink_the_pool_of_a_region() {
+    let limit = AdaptiveLimit::between(1, 100).unwrap();
+    for cause in [Cause::ModelOverloaded, Cause::ModelTimeout] {
+        let service =
+            service_fn(
+                move |_: Request<()>| async move { Err::<Response<()>, _>(Error::new(cause)) },
+            );
+        let of_regions = Pools::new().with_adaptive_limit(limit);
+        let of_models = of_regions
+            .clone()
+            .with_key(|call| PoolKey::route(&call.route));
+        for pools in [&of_regions, &of_models] {
+            over(pools, service).oneshot(request()).await.unwrap_err();
+        }
+        assert_eq!(snapshot(&of_regions).limit, 100, "{cause}");
+        let of_model = of_models.snapshot_of(&PoolKey::route(&call().route));
+        assert_eq!(of_model.limit, 70, "{cause}");
     }
 }

@@ -3,6 +3,7 @@ mod cancel;
 mod layer;
 mod line;
 mod permits;
+mod sent;
 mod threads;
 
 use std::{
