@@ -3,23 +3,10 @@
 
 use std::ops::Range;
 
-use bedrock_sim::{
-    FaultKind, FaultSpec, ModelSpec, Recording, RecordingEnd, Scenario, ScenarioBuilder, SimService,
-};
-use tower::{ServiceBuilder, ServiceExt};
-use tower_bedrock::{
-    Bedrock, Cause, ClassifyLayer, Quota, Quotas, Request, Route, TokenBudgetLayer,
-};
-use tower_bedrock_tests::{
-    CLAUDE, MODEL, REGION, converse_stream, in_process, invoke_claude_stream,
-};
+use bedrock_sim::{Recording, RecordingEnd};
+use tower_bedrock::Cause;
 
-use crate::{
-    outcome::{End, Outcome, Reader},
-    player::Fixed,
-    recordings::begun,
-    row::Calls,
-};
+use crate::{outcome::End, player::play_each, recordings::begun, row::Calls};
 
 /// A stream as the service sent it.
 struct Recorded {
@@ -125,61 +112,6 @@ fn claude() -> Recorded {
     }
 }
 
-/// Plays each recording to a call of its own, and hands what comes of it to `judge`, with the number
-/// of the recording. After each call everything is given back.
-async fn play(calls: Calls, recordings: Vec<Recording>, mut judge: impl FnMut(usize, Outcome)) {
-    // A fault is asked by every call until it is spent.
-    for (batch, recordings) in recordings.chunks(BATCH).enumerate() {
-        play_batch(calls, recordings, |number, outcome| {
-            judge(batch * BATCH + number, outcome);
-        })
-        .await;
-    }
-}
-
-const BATCH: usize = 64;
-
-async fn play_batch(calls: Calls, recordings: &[Recording], mut judge: impl FnMut(usize, Outcome)) {
-    let model = match calls {
-        Calls::Converse => MODEL,
-        Calls::Claude => CLAUDE,
-    };
-    let model_spec = ModelSpec::new(model).regions([REGION]);
-    let scenario = recordings
-        .iter()
-        .cloned()
-        .map(|recording| FaultSpec::new(FaultKind::Recording(recording)).count(1))
-        .fold(
-            Scenario::builder().model(model_spec),
-            ScenarioBuilder::fault,
-        );
-    let sim = SimService::new(scenario.build().expect("a sound scenario"));
-    let quotas = Quotas::new().with_home_region(REGION);
-    let route = Route::to(model.parse().expect("a model id")).in_region(REGION);
-    let quota = Quota::new().with_tokens_per_minute(1_000_000_000);
-    quotas.set(&route, quota).expect("a sound quota");
-    let stack = ServiceBuilder::new()
-        .layer(TokenBudgetLayer::new(quotas.clone()).with_estimator(Fixed))
-        .layer(ClassifyLayer::new())
-        .service(Bedrock::from_builder(in_process(&sim)));
-    for number in 0..recordings.len() {
-        let reader = Reader::ToTheEnd;
-        let outcome = match calls {
-            Calls::Converse => {
-                let call = Request::from(converse_stream(model));
-                Outcome::of(stack.clone().oneshot(call), reader).await
-            }
-            Calls::Claude => {
-                let call = Request::from(invoke_claude_stream());
-                Outcome::of(stack.clone().oneshot(call), reader).await
-            }
-        };
-        assert_eq!(quotas.snapshot_of(&route).tokens_held, 0, "call {number}");
-        assert_eq!(sim.ledger().totals.in_flight, 0, "call {number}");
-        judge(number, outcome);
-    }
-}
-
 fn of_bytes(bytes: &[u8]) -> Recording {
     Recording::new().bytes(bytes)
 }
@@ -191,7 +123,7 @@ async fn recorded_streams_are_read_in_pieces_of_any_size() {
         let sizes = (1..=64).chain([127, 500, 5000]);
         let recordings = sizes.map(|size| of_bytes(stream.bytes).in_chunks_of(size));
         let recordings = recordings.collect();
-        play(stream.calls, recordings, |_, outcome| {
+        play_each(stream.calls, recordings, |_, outcome| {
             assert_eq!(outcome.end, End::Whole, "{:?}", outcome.error);
             assert_eq!(outcome.events, stream.events);
         })
@@ -214,7 +146,7 @@ async fn a_cut_at_any_byte_is_no_end() {
                 _ => recording.end(RecordingEnd::Cut),
             }
         });
-        play(stream.calls, recordings.collect(), |cut, outcome| {
+        play_each(stream.calls, recordings.collect(), |cut, outcome| {
             let frames = ends.iter().filter(|&&end| end <= cut).count();
             let (end, events) = stream.broken_after(frames, Cause::StreamTruncated);
             assert_eq!(outcome.end, end, "cut at {cut}: {:?}", outcome.error);
@@ -235,7 +167,7 @@ async fn a_byte_that_changes_is_noticed() {
             bytes[at] ^= 1 << (at % 8);
             of_bytes(&bytes)
         });
-        play(stream.calls, recordings.collect(), |at, outcome| {
+        play_each(stream.calls, recordings.collect(), |at, outcome| {
             let frames = ends.iter().filter(|&&end| end <= at).count();
             let failed = stream.broken_after(frames, Cause::StreamFailed);
             let truncated = stream.broken_after(frames, Cause::StreamTruncated);
@@ -301,7 +233,7 @@ async fn the_published_vectors_are_told_apart() {
     ] {
         let recordings = vectors.iter().map(|&vector| begun().bytes(vector));
         let recordings = recordings.collect();
-        play(Calls::Converse, recordings, |number, outcome| {
+        play_each(Calls::Converse, recordings, |number, outcome| {
             assert_eq!(
                 outcome.end,
                 End::Broken(cause),
@@ -336,7 +268,7 @@ async fn frames_that_botocore_reads_are_read() {
         begun().bytes(*event).bytes(*exception),
         begun().bytes(*event).bytes(*error),
     ];
-    play(Calls::Converse, recordings, |number, outcome| {
+    play_each(Calls::Converse, recordings, |number, outcome| {
         assert_eq!(outcome.events, ["start", "text:Hel", "text:lo", "text:Hi"]);
         let error = outcome.error.expect("an error");
         let says = (error.cause(), error.code(), error.message());

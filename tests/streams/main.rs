@@ -2,9 +2,12 @@
 //! simulator through the SDK and the layers.
 
 mod bytes;
+mod drops;
 mod failures;
 mod outcome;
 mod player;
 mod recordings;
 mod row;
+mod stack;
+mod twins;
 mod words;

@@ -1,22 +1,24 @@
 //! Plays a failure through the whole stack, and tells how it differs from what is expected.
 
-use std::{fmt::Debug, future::Future, time::Duration};
+use std::{fmt::Debug, future::Future, num::NonZeroU32, time::Duration};
 
 use aws_sdk_bedrockruntime::config::Builder;
-use bedrock_sim::{Server, SimService};
+use bedrock_sim::{
+    FaultKind, FaultSpec, ModelSpec, Recording, Scenario, ScenarioBuilder, Server, SimService,
+};
 use tokio::{task::yield_now, time::timeout};
-use tower::{ServiceBuilder, ServiceExt};
+use tower::ServiceExt;
 use tower_bedrock::{
-    Backoff, Bedrock, Cause, ClassifyLayer, Estimate, Jitter, Quota, Quotas, Reaction, Reactions,
-    Request, RetryLayer, RetryReaction, TokenBudgetLayer, TokenEstimator,
+    Backoff, Bedrock, Cause, Jitter, Reaction, Reactions, Request, RetryLayer, RetryReaction,
 };
 use tower_bedrock_tests::{
     MODEL, REGION, config, converse_stream, in_process, invoke_claude_stream,
 };
 
 use crate::{
-    outcome::Outcome,
-    row::{Calls, INPUT, Row},
+    outcome::{Outcome, Reader},
+    row::{Calls, Row},
+    stack::{Gauges, stack},
 };
 
 impl Row {
@@ -42,24 +44,16 @@ impl Row {
     }
 
     async fn play(&self, sdk: Builder, retries: RetryLayer, sim: &SimService) -> Vec<String> {
-        let quotas = Quotas::new().with_home_region(REGION);
-        let quota = Quota::new()
-            .with_tokens_per_minute(1_000_000)
-            // Outlives the minutes that some rows take.
-            .with_tokens_per_day(1_000_000_000)
-            .without_learning();
-        quotas.set(&self.route(), quota).expect("a sound quota");
-        let stack = ServiceBuilder::new()
-            .layer(retries)
-            .layer(TokenBudgetLayer::new(quotas.clone()).with_estimator(Fixed))
-            .layer(ClassifyLayer::new())
-            .service(Bedrock::from_builder(sdk).with_stream_limits(self.limits));
+        let gauges = Gauges::of(self.calls.model());
+        let bedrock = Bedrock::from_builder(sdk).with_stream_limits(self.limits);
         let outcome = match self.calls {
             Calls::Converse => {
+                let stack = stack(retries, bedrock, &gauges);
                 let call = stack.oneshot(Request::from(converse_stream(MODEL)));
                 Outcome::of(call, self.reader).await
             }
             Calls::Claude => {
+                let stack = stack(retries, bedrock, &gauges);
                 let call = stack.oneshot(Request::from(invoke_claude_stream()));
                 Outcome::of(call, self.reader).await
             }
@@ -88,13 +82,11 @@ impl Row {
             &self.original_status,
         );
         expect(&mut flaws, "leaks", &outcome.leaks, &false);
-        let now = quotas.snapshot_of(&self.route());
-        expect(&mut flaws, "waiting", &now.waiting, &0);
-        expect(&mut flaws, "tokens held", &now.tokens_held, &0);
+        expect(&mut flaws, "left", &gauges.left(), &Vec::new());
         expect(
             &mut flaws,
             "tokens settled",
-            &now.day_tokens_used,
+            &gauges.settled(),
             &self.cost(),
         );
         flaws
@@ -107,12 +99,53 @@ fn expect<T: PartialEq + Debug>(flaws: &mut Vec<String>, what: &str, is: &T, sho
     }
 }
 
-/// Every call reads the same.
-pub(crate) struct Fixed;
+/// Plays each recording to a call of its own, which is made once, and hands what comes of it to
+/// `judge` with the number of the recording. After each call everything is given back.
+pub(crate) async fn play_each(
+    calls: Calls,
+    recordings: Vec<Recording>,
+    mut judge: impl FnMut(usize, Outcome),
+) {
+    // A fault is asked by every call until it is spent, so there are few at a time.
+    for (batch, recordings) in recordings.chunks(BATCH).enumerate() {
+        play_batch(calls, recordings, |number, outcome| {
+            judge(batch * BATCH + number, outcome);
+        })
+        .await;
+    }
+}
 
-impl<R> TokenEstimator<R> for Fixed {
-    fn estimate(&self, _: &R) -> Estimate {
-        Estimate::Tokens(INPUT)
+const BATCH: usize = 64;
+
+async fn play_batch(calls: Calls, recordings: &[Recording], mut judge: impl FnMut(usize, Outcome)) {
+    let model = ModelSpec::new(calls.model()).regions([REGION]);
+    let scenario = recordings
+        .iter()
+        .cloned()
+        .map(|recording| FaultSpec::new(FaultKind::Recording(recording)).count(1))
+        .fold(Scenario::builder().model(model), ScenarioBuilder::fault);
+    let sim = SimService::new(scenario.build().expect("a sound scenario"));
+    let bedrock = Bedrock::from_builder(in_process(&sim));
+    let once = || RetryLayer::new().with_max_attempts(NonZeroU32::MIN);
+    for number in 0..recordings.len() {
+        // What befell one call is nothing to the next.
+        let gauges = Gauges::of(calls.model());
+        let reader = Reader::ToTheEnd;
+        let outcome = match calls {
+            Calls::Converse => {
+                let stack = stack(once(), bedrock.clone(), &gauges);
+                let call = stack.oneshot(Request::from(converse_stream(MODEL)));
+                Outcome::of(call, reader).await
+            }
+            Calls::Claude => {
+                let stack = stack(once(), bedrock.clone(), &gauges);
+                let call = stack.oneshot(Request::from(invoke_claude_stream()));
+                Outcome::of(call, reader).await
+            }
+        };
+        assert_eq!(gauges.left(), Vec::<String>::new(), "call {number}");
+        assert_eq!(sim.ledger().totals.in_flight, 0, "call {number}");
+        judge(number, outcome);
     }
 }
 

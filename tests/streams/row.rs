@@ -1,15 +1,13 @@
 //! A failure as it was reported, and what becomes of it here.
 
 use bedrock_sim::{FaultKind, FaultSpec, ModelSpec, Recording, Scenario, ScenarioBuilder};
-use tower_bedrock::{Route, StreamLimits};
+use tower_bedrock::StreamLimits;
 use tower_bedrock_tests::{CLAUDE, MODEL, REGION};
 
-use crate::outcome::{End, Reader};
-
-/// What the calls are estimated to read.
-pub(crate) const INPUT: u64 = 50;
-/// The most that they may generate.
-const MAX_OUTPUT: u64 = 100;
+use crate::{
+    outcome::{End, Reader},
+    stack::{INPUT, MAX_OUTPUT},
+};
 
 /// A failure as it was reported, and what becomes of it here.
 #[derive(Debug)]
@@ -61,6 +59,16 @@ pub(crate) enum Charge {
     Used { input: u64, output: u64 },
     /// Its estimated input, and this much output.
     Estimated { output: u64 },
+}
+
+impl Calls {
+    /// The model that is called.
+    pub(crate) const fn model(self) -> &'static str {
+        match self {
+            Self::Converse => MODEL,
+            Self::Claude => CLAUDE,
+        }
+    }
 }
 
 impl Row {
@@ -152,14 +160,6 @@ impl Row {
             .fold(scenario, ScenarioBuilder::fault)
             .build()
             .expect("a sound scenario")
-    }
-
-    pub(crate) fn route(&self) -> Route {
-        let model = match self.calls {
-            Calls::Converse => MODEL,
-            Calls::Claude => CLAUDE,
-        };
-        Route::to(model.parse().expect("a model id")).in_region(REGION)
     }
 
     /// What all attempts together draw of the quota.
