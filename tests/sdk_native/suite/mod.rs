@@ -17,6 +17,7 @@ mod rig;
 mod routes;
 mod row;
 mod sockets;
+mod stack;
 mod streaming;
 mod streams;
 mod surface;

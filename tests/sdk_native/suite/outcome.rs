@@ -9,7 +9,7 @@ use tower_bedrock_tests::REGION;
 use super::streams::Streamed;
 
 /// What both faces must agree on.
-#[derive(Debug, PartialEq)]
+#[derive(Debug)]
 pub(crate) struct Outcome {
     /// What each call was told, in the order of the calls.
     pub(crate) told: Vec<Told>,

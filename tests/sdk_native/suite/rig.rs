@@ -9,7 +9,7 @@ use tower::{Layer, Service, util::BoxCloneSyncService};
 use tower_bedrock::{
     BedrockRequest, BedrockResponse, CircuitBreakerLayer, CircuitBreakers, CircuitPolicy,
     ClassifyLayer, Error, FallbackLayer, Jitter, Ladder, Quota, Quotas, RawError, RetryEvent,
-    RetryLayer, Route, TokenBudgetLayer,
+    RetryLayer, Route, StackLayer, TokenBudgetLayer,
     sdk::install::{SdkRequest, SdkResponse, SdkTransport},
 };
 use tower_bedrock_tests::REGION;
@@ -25,6 +25,8 @@ pub(crate) struct Rig {
     breaker: Option<CircuitBreakerLayer>,
     budget: Option<TokenBudgetLayer>,
     quotas: Quotas,
+    /// In place of all of them.
+    stack: Option<StackLayer>,
     decisions: Arc<Mutex<String>>,
 }
 
@@ -37,6 +39,7 @@ impl Rig {
             breaker: None,
             budget: None,
             quotas: Quotas::new().with_home_region(REGION),
+            stack: None,
             decisions: Arc::default(),
         }
     }
@@ -49,6 +52,34 @@ impl Rig {
             .with_jitter(Jitter::seeded(3))
             .on_event(move |event| note(&decisions, *event));
         rig.retry = Some(layer);
+        rig
+    }
+
+    /// The recommended stack, as its builder makes it, with `ladder` and `quota` for each of `routes`.
+    pub(crate) fn stacked<const N: usize>(
+        routes: [Route; N],
+        quota: &Quota,
+        ladder: Ladder,
+    ) -> Self {
+        let mut rig = Self::retrying(RetryLayer::new());
+        let retry = rig.retry.take().expect("it was just put there");
+        let fallback = FallbackLayer::new(ladder).expect("a valid ladder");
+        let breakers = CircuitBreakers::new()
+            .with_home_region(REGION)
+            .with_jitter(Jitter::seeded(5));
+        let builder = routes
+            .into_iter()
+            .fold(StackLayer::builder(REGION), |builder, route| {
+                builder.quota(route, quota.clone())
+            });
+        let stack = builder
+            .fallback(fallback.with_jitter(Jitter::seeded(7)))
+            .retry(retry)
+            .circuit_breaker(breakers)
+            .build_layer()
+            .expect("a valid stack");
+        rig.quotas = stack.quotas().expect("it has a budget").clone();
+        rig.stack = Some(stack);
         rig
     }
 
@@ -105,6 +136,9 @@ impl Rig {
         S::Error: Into<RawError>,
         S::Future: Send + 'static,
     {
+        if let Some(stack) = &self.stack {
+            return BoxCloneSyncService::new(stack.layer(service));
+        }
         let service = BoxCloneSyncService::new(ClassifyLayer::new().layer(service));
         let service = match &self.budget {
             Some(layer) => BoxCloneSyncService::new(layer.layer(service)),

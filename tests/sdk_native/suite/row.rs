@@ -69,9 +69,14 @@ impl Row {
     pub(crate) async fn outcome(self) -> Outcome {
         let tower = self.run(Face::tower).await;
         let fluent = self.run(Face::fluent).await;
-        assert_eq!(fluent.told, tower.told, "fluent and tower");
+        // One after the other, so that what differs first is what is shown.
+        for (number, (fluent, tower)) in fluent.told.iter().zip(&tower.told).enumerate() {
+            assert_eq!(fluent, tower, "call {number}, fluent and tower");
+        }
         assert_eq!(fluent.decisions, tower.decisions, "fluent and tower");
-        assert_eq!(fluent, tower, "fluent and tower");
+        assert_eq!(fluent.ledger, tower.ledger, "fluent and tower");
+        assert_eq!(fluent.quotas, tower.quotas, "fluent and tower");
+        assert_eq!(fluent.took, tower.took, "fluent and tower");
         // Whatever happened, nothing is under way any more.
         let totals = &fluent.ledger.totals;
         assert_eq!((totals.in_flight, totals.tokens_held), (0, 0), "{totals:?}");

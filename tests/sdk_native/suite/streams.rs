@@ -1,7 +1,8 @@
 //! How the two faces tell of a stream.
 
-use std::{error::Error as StdError, fmt::Debug};
+use std::error::Error as StdError;
 
+use aws_sdk_bedrockruntime::types::{ConverseStreamOutput, ResponseStream as InvokeModelEvent};
 use aws_sdk_bedrockruntime::{error::SdkError, primitives::event_stream::EventReceiver};
 use aws_smithy_types::event_stream::RawMessage;
 use tower_bedrock::{Error, ResponseStream, StreamEvent, sdk::install::CallOptions};
@@ -30,10 +31,29 @@ impl Streamed {
     }
 }
 
+/// What an event tells.
+pub(crate) trait Event {
+    fn told(&self) -> String;
+}
+
+impl Event for ConverseStreamOutput {
+    fn told(&self) -> String {
+        format!("{self:?}")
+    }
+}
+
+impl Event for InvokeModelEvent {
+    fn told(&self) -> String {
+        let part = self.as_chunk().ok().and_then(|part| part.bytes());
+        let part = part.map(AsRef::as_ref).unwrap_or_default();
+        String::from_utf8_lossy(part).into_owned()
+    }
+}
+
 /// Reads a stream of the Tower face.
 pub(crate) async fn read<E>(mut stream: ResponseStream<E>, at_most: Option<usize>) -> Streamed
 where
-    E: StreamEvent + Debug,
+    E: StreamEvent + Event,
 {
     let mut seen = Streamed {
         attempts: stream.served().attempts,
@@ -42,7 +62,7 @@ where
     while at_most != Some(seen.events.len()) {
         match stream.next().await {
             None => break,
-            Some(Ok(event)) => seen.events.push(format!("{event:?}")),
+            Some(Ok(event)) => seen.events.push(event.told()),
             Some(Err(error)) => {
                 seen.broken = Streamed::refused(Failure::from(&error)).broken;
                 break;
@@ -59,7 +79,7 @@ pub(crate) async fn receive<E, X>(
     at_most: Option<usize>,
 ) -> Streamed
 where
-    E: Debug,
+    E: Event,
     X: StdError + Send + Sync + 'static,
 {
     let mut seen = Streamed {
@@ -69,7 +89,7 @@ where
     while at_most != Some(seen.events.len()) {
         match receiver.recv().await {
             Ok(None) => break,
-            Ok(Some(event)) => seen.events.push(format!("{event:?}")),
+            Ok(Some(event)) => seen.events.push(event.told()),
             Err(error) => {
                 seen.broken = Some(broken(&error));
                 break;
