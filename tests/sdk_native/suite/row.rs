@@ -101,12 +101,16 @@ impl Row {
             None => self.in_turn(&face).await,
             Some(by) => self.together(&face, by).await,
         };
+        let took = start.elapsed();
+        let mut quotas = rig.quotas().snapshot();
+        // They come in no order.
+        quotas.sort_by_key(|quota| format!("{:?}", quota.key));
         Outcome {
             told,
-            took: start.elapsed(),
+            took,
             ledger: sim.ledger(),
             decisions: rig.decisions(),
-            quotas: rig.quotas().snapshot(),
+            quotas,
         }
     }
 
