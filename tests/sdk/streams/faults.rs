@@ -1,7 +1,9 @@
-use bedrock_sim::{ErrorText, FaultKind, FaultSpec, Operation, Recording};
+use bedrock_sim::{ErrorText, FaultKind, FaultSpec, Operation, Recording, Scenario};
 use tokio::time::Instant;
-use tower_bedrock::{Cause, HoldBack, StreamLimit, StreamLimits, StreamStalled};
-use tower_bedrock_tests::{MODEL, converse_stream, faulty, invoke_stream, scenario};
+use tower_bedrock::{
+    Cause, FallbackLayer, HoldBack, Ladder, Region, Stack, StreamLimit, StreamLimits, StreamStalled,
+};
+use tower_bedrock_tests::{MODEL, REGION, converse_stream, faulty, invoke_stream, model, scenario};
 
 use super::*;
 
@@ -92,6 +94,36 @@ async fn a_refusal_by_the_first_frame_is_retried() {
         assert!(stream.is_complete());
         assert_eq!(sim.ledger().totals.requests, 3);
     }
+}
+
+/// A call that is refused by its first frame falls back like any other; one that breaks after its
+/// first content does not.
+#[tokio::test(start_paused = true)]
+async fn a_refusal_by_the_first_frame_falls_back() -> Result<(), Box<dyn std::error::Error>> {
+    for (frames, cause) in [(0, None), (1, None), (3, Some(Cause::ModelOverloaded))] {
+        let fault = FaultSpec::new(FaultKind::StreamException {
+            after_events: frames,
+            error: ErrorText::Overloaded.into(),
+        });
+        let scenario = Scenario::builder()
+            .model(model().regions([REGION, "us-west-2"]))
+            .fault(fault.region(REGION));
+        let sim = SimService::new(scenario.build()?);
+        let ladder = Ladder::regions([REGION, "us-west-2"]);
+        let stack = Stack::builder(bedrock(&sim))
+            .fallback(FallbackLayer::new(ladder)?)
+            .build()?;
+        let mut stream = stack.send(Request::from(converse_stream(MODEL))).await?;
+        let served = stream.served();
+        let region = served.route.region.as_ref().map(Region::as_str);
+        let fell_back = cause.is_none();
+        let expected = if fell_back { "us-west-2" } else { REGION };
+        assert_eq!(region, Some(expected), "after {frames} frames");
+        assert_eq!(served.route_index > 0, fell_back);
+        let error = drain(&mut stream).await.1;
+        assert_eq!(error.map(|error| error.cause()), cause);
+    }
+    Ok(())
 }
 
 /// All that can break in a stream but an exception.
