@@ -13,6 +13,7 @@ use crate::{
     circuit_breaker::{CircuitBreakerLayer, CircuitBreakers},
     classify::ClassifyLayer,
     fallback::FallbackLayer,
+    pool::{PoolLayer, Pools},
     retry::RetryLayer,
     route::{Region, Route},
     token_budget::{Quota, Quotas, TokenBudgetLayer},
@@ -27,16 +28,17 @@ pub type DefaultLayers = (
     RetryLayer,
     CircuitBreakerLayer,
     TokenBudgetLayer,
+    PoolLayer,
     ClassifyLayer,
 );
 
 /// Builds a [`Stack`]: every layer can be replaced or left out, and what they have to know of each
 /// other they are told in the end.
 ///
-/// * The fallback knows the home region, and asks circuits and quotas of a route before it sends a
-///   call there.
-/// * Quotas and circuits count calls without a region as calls to the home region. Those that the
-///   builder is given have to do so by themselves.
+/// * The fallback knows the home region, and asks circuits, quotas and pools of a route before it
+///   sends a call there.
+/// * Quotas, circuits and pools count calls without a region as calls to the home region. Those that
+///   the builder is given have to do so by themselves.
 /// * [`reactions`](Self::reactions) gives one table to all.
 ///
 /// # Example
@@ -80,15 +82,18 @@ impl<S> StackBuilder<S> {
     pub(super) fn new(service: S, home: Option<Region>) -> Self {
         let mut quotas = Quotas::new();
         let mut breakers = CircuitBreakers::new();
+        let mut pools = Pools::new();
         if let Some(home) = &home {
             quotas = quotas.with_home_region(home.clone());
             breakers = breakers.with_home_region(home.clone());
+            pools = pools.with_home_region(home.clone());
         }
         let layers = (
             FallbackLayer::default(),
             RetryLayer::new(),
             CircuitBreakerLayer::new(breakers),
             TokenBudgetLayer::new(quotas),
+            PoolLayer::new(pools),
             ClassifyLayer::new(),
         );
         Self {
@@ -105,7 +110,7 @@ impl<S> StackBuilder<S> {
     }
 }
 
-impl<S, F, R, C, T, K> StackBuilder<S, (F, R, C, T, K)> {
+impl<S, F, R, C, T, P, K> StackBuilder<S, (F, R, C, T, P, K)> {
     /// Sets the quota that calls to `route` draw on, as [`Quotas::set`] does. What is not set is
     /// learned from refusals.
     pub fn quota(mut self, route: Route, quota: Quota) -> Self {
@@ -135,63 +140,73 @@ impl<S, F, R, C, T, K> StackBuilder<S, (F, R, C, T, K)> {
     }
 
     /// Sends calls that fail along the ladders of `layer`.
-    pub fn fallback(self, layer: FallbackLayer) -> StackBuilder<S, (FallbackLayer, R, C, T, K)> {
-        self.change(|(_, r, c, t, k)| (layer, r, c, t, k))
+    pub fn fallback(self, layer: FallbackLayer) -> StackBuilder<S, (FallbackLayer, R, C, T, P, K)> {
+        self.change(|(_, r, c, t, p, k)| (layer, r, c, t, p, k))
     }
 
     /// Leaves calls on their own route, and does not look at where their data may be processed.
-    pub fn without_fallback(self) -> StackBuilder<S, ((), R, C, T, K)> {
-        self.change(|(_, r, c, t, k)| ((), r, c, t, k))
+    pub fn without_fallback(self) -> StackBuilder<S, ((), R, C, T, P, K)> {
+        self.change(|(_, r, c, t, p, k)| ((), r, c, t, p, k))
     }
 
     /// Makes failed calls again as `layer` says.
-    pub fn retry(self, layer: RetryLayer) -> StackBuilder<S, (F, RetryLayer, C, T, K)> {
-        self.change(|(f, _, c, t, k)| (f, layer, c, t, k))
+    pub fn retry(self, layer: RetryLayer) -> StackBuilder<S, (F, RetryLayer, C, T, P, K)> {
+        self.change(|(f, _, c, t, p, k)| (f, layer, c, t, p, k))
     }
 
     /// Makes no call again.
-    pub fn without_retry(self) -> StackBuilder<S, (F, (), C, T, K)> {
-        self.change(|(f, _, c, t, k)| (f, (), c, t, k))
+    pub fn without_retry(self) -> StackBuilder<S, (F, (), C, T, P, K)> {
+        self.change(|(f, _, c, t, p, k)| (f, (), c, t, p, k))
     }
 
     /// Lets calls through as `breakers` say. They must know the home region.
     pub fn circuit_breaker(
         mut self,
         breakers: CircuitBreakers,
-    ) -> StackBuilder<S, (F, R, CircuitBreakerLayer, T, K)> {
+    ) -> StackBuilder<S, (F, R, CircuitBreakerLayer, T, P, K)> {
         self.plan.owns_breakers = false;
-        self.change(|(f, r, _, t, k)| (f, r, CircuitBreakerLayer::new(breakers), t, k))
+        self.change(|(f, r, _, t, p, k)| (f, r, CircuitBreakerLayer::new(breakers), t, p, k))
     }
 
     /// Sends calls to routes that are known to be sick, too.
-    pub fn without_circuit_breaker(self) -> StackBuilder<S, (F, R, (), T, K)> {
-        self.change(|(f, r, _, t, k)| (f, r, (), t, k))
+    pub fn without_circuit_breaker(self) -> StackBuilder<S, (F, R, (), T, P, K)> {
+        self.change(|(f, r, _, t, p, k)| (f, r, (), t, p, k))
     }
 
     /// Keeps calls under the quotas of `layer`. They must know the home region.
     pub fn token_budget<E>(
         self,
         layer: TokenBudgetLayer<E>,
-    ) -> StackBuilder<S, (F, R, C, TokenBudgetLayer<E>, K)> {
-        self.change(|(f, r, c, _, k)| (f, r, c, layer, k))
+    ) -> StackBuilder<S, (F, R, C, TokenBudgetLayer<E>, P, K)> {
+        self.change(|(f, r, c, _, p, k)| (f, r, c, layer, p, k))
     }
 
     /// Sends calls whatever the account's quotas are.
-    pub fn without_token_budget(self) -> StackBuilder<S, (F, R, C, (), K)> {
-        self.change(|(f, r, c, _, k)| (f, r, c, (), k))
+    pub fn without_token_budget(self) -> StackBuilder<S, (F, R, C, (), P, K)> {
+        self.change(|(f, r, c, _, p, k)| (f, r, c, (), p, k))
+    }
+
+    /// Keeps as many calls in flight as `pools` say. They must know the home region.
+    pub fn pool(self, pools: Pools) -> StackBuilder<S, (F, R, C, T, PoolLayer, K)> {
+        self.change(|(f, r, c, t, _, k)| (f, r, c, t, PoolLayer::new(pools), k))
+    }
+
+    /// Sends as many calls at a time as there are.
+    pub fn without_pool(self) -> StackBuilder<S, (F, R, C, T, (), K)> {
+        self.change(|(f, r, c, t, _, k)| (f, r, c, t, (), k))
     }
 
     /// Finds causes as `layer` does.
-    pub fn classify(self, layer: ClassifyLayer) -> StackBuilder<S, (F, R, C, T, ClassifyLayer)> {
-        self.change(|(f, r, c, t, _)| (f, r, c, t, layer))
+    pub fn classify(self, layer: ClassifyLayer) -> StackBuilder<S, (F, R, C, T, P, ClassifyLayer)> {
+        self.change(|(f, r, c, t, p, _)| (f, r, c, t, p, layer))
     }
 
     /// Leaves errors to a service that finds their causes itself.
-    pub fn without_classify(self) -> StackBuilder<S, (F, R, C, T, ())> {
-        self.change(|(f, r, c, t, _)| (f, r, c, t, ()))
+    pub fn without_classify(self) -> StackBuilder<S, (F, R, C, T, P, ())> {
+        self.change(|(f, r, c, t, p, _)| (f, r, c, t, p, ()))
     }
 
-    fn change<L>(self, change: impl FnOnce((F, R, C, T, K)) -> L) -> StackBuilder<S, L> {
+    fn change<L>(self, change: impl FnOnce((F, R, C, T, P, K)) -> L) -> StackBuilder<S, L> {
         StackBuilder {
             service: self.service,
             layers: change(self.layers),

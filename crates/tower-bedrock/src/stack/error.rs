@@ -14,7 +14,7 @@ pub enum InvalidStack {
     /// stack's region with its `with_home_region`.
     #[non_exhaustive]
     HomeRegion {
-        /// The part: `"quotas"` or `"circuit breakers"`.
+        /// The part: `"quotas"`, `"circuit breakers"` or `"pools"`.
         part: &'static str,
         /// The region that it counts them for.
         region: Option<Region>,

@@ -30,10 +30,11 @@
 //!
 //! | layer | by default |
 //! |---|---|
-//! | [`Fallback`](crate::Fallback) | knows no other route: calls stay where they are sent until a [`Ladder`](crate::Ladder) says where else they may go. Asks circuits and quotas before it sends a call anywhere |
+//! | [`Fallback`](crate::Fallback) | knows no other route: calls stay where they are sent until a [`Ladder`](crate::Ladder) says where else they may go. Asks circuits, quotas and pools before it sends a call anywhere |
 //! | [`Retry`](crate::Retry) | the [`Reactions`](crate::Reactions) table, a budget of 500 tokens; never after a timeout, because the work may be billed twice |
 //! | [`CircuitBreaker`](crate::CircuitBreaker) | one circuit for each route; opens when half of the calls of a minute, or ten in a row, fail |
 //! | [`TokenBudget`](crate::TokenBudget) | no quota is known: ledgers learn from refusals until [`quota`](StackBuilder::quota) tells them |
+//! | [`Pool`](crate::Pool) | 50 calls in flight for each region, up to 1000 more in line, each for up to a minute |
 //! | [`Classify`](crate::Classify) | the catalogue of causes |
 //!
 //! A call without a deadline of its own gets one of an hour ([`StackBuilder::timeout`]): as long as an
@@ -48,8 +49,8 @@
 //! | `CircuitBreaker` around `Retry` | a call's attempts count as one, and go on against a route that others know to be sick |
 //! | `TokenBudget` around `Retry` | a call is admitted once: its retries go to the service unaccounted |
 //! | `TokenBudget` around `CircuitBreaker` | calls stand in line for quota to be refused by an open circuit |
-//! | a bound of what is in flight around `TokenBudget` | calls that wait for the quota of one model fill the places of all others |
-//! | … around `Retry` | calls keep their places while they wait for their next attempt |
+//! | `Pool` around `TokenBudget` | calls that wait for the quota of one model fill the places of all others |
+//! | `Pool` around `Retry` | calls keep their places while they wait for their next attempt |
 //! | `Classify` elsewhere | what is inside of it reads causes by the catalogue alone, without its rules |
 //!
 //! # The same by hand
@@ -58,24 +59,27 @@
 //! use std::time::Duration;
 //! use tower::ServiceBuilder;
 //! use tower_bedrock::{
-//!     CircuitBreakerLayer, CircuitBreakers, ClassifyLayer, FallbackLayer, Ladder, Quotas,
-//!     RetryLayer, TokenBudgetLayer,
+//!     CircuitBreakerLayer, CircuitBreakers, ClassifyLayer, FallbackLayer, Ladder, PoolLayer, Pools,
+//!     Quotas, RetryLayer, TokenBudgetLayer,
 //! };
 //!
 //! # fn stack<S>(bedrock: S) -> Result<(), tower_bedrock::InvalidLadder> {
 //! let home = "eu-west-1";
 //! let quotas = Quotas::new().with_home_region(home);
 //! let breakers = CircuitBreakers::new().with_home_region(home);
+//! let pools = Pools::new().with_home_region(home);
 //! let fallback = FallbackLayer::new(Ladder::regions(["eu-west-1", "eu-central-1"]))?
 //!     .with_home_region(home)
 //!     .with_gate(breakers.clone())
-//!     .with_gate(quotas.clone());
+//!     .with_gate(quotas.clone())
+//!     .with_gate(pools.clone());
 //!
 //! let stack = ServiceBuilder::new()
 //!     .layer(fallback)
 //!     .layer(RetryLayer::new())
 //!     .layer(CircuitBreakerLayer::new(breakers))
 //!     .layer(TokenBudgetLayer::new(quotas))
+//!     .layer(PoolLayer::new(pools))
 //!     .layer(ClassifyLayer::new())
 //!     .service(bedrock);
 //! # let _ = stack;

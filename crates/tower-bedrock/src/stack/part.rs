@@ -6,6 +6,7 @@ use crate::{
     circuit_breaker::{CircuitBreakerLayer, CircuitBreakers},
     classify::ClassifyLayer,
     fallback::FallbackLayer,
+    pool::{PoolLayer, Pools},
     retry::{RetryBudget, RetryLayer},
     route::{Region, Route},
     token_budget::{Quota, Quotas, TokenBudgetLayer},
@@ -55,6 +56,7 @@ pub struct Handles {
     pub(super) retry_budget: Option<RetryBudget>,
     pub(super) breakers: Option<CircuitBreakers>,
     pub(super) quotas: Option<Quotas>,
+    pub(super) pools: Option<Pools>,
 }
 
 /// What a stack and its layer hand out.
@@ -68,6 +70,11 @@ macro_rules! handles {
         /// The circuits of the routes; `None` without a circuit breaker.
         pub fn breakers(&self) -> Option<&$crate::CircuitBreakers> {
             self.shared.handles.breakers.as_ref()
+        }
+
+        /// The pools of what is in flight; `None` without a pool.
+        pub fn pools(&self) -> Option<&$crate::Pools> {
+            self.shared.handles.pools.as_ref()
         }
 
         /// The budget that pays for retries; `None` without retries.
@@ -95,6 +102,9 @@ impl Part for FallbackLayer {
         }
         if let Some(quotas) = &handles.quotas {
             self = self.with_gate(quotas.clone());
+        }
+        if let Some(pools) = &handles.pools {
+            self = self.with_gate(pools.clone());
         }
         self
     }
@@ -131,18 +141,25 @@ impl<E> Part for TokenBudgetLayer<E> {
     }
 }
 
+impl Part for PoolLayer {
+    fn show(&self, handles: &mut Handles) {
+        handles.pools = Some(self.pools().clone());
+    }
+}
+
 impl Part for ClassifyLayer {}
 
-impl<F, R, C, T, K> Parts for (F, R, C, T, K)
+impl<F, R, C, T, P, K> Parts for (F, R, C, T, P, K)
 where
     F: Part,
     R: Part,
     C: Part,
     T: Part,
+    P: Part,
     K: Part,
 {
     fn wired(self, plan: Plan) -> Result<(Self, Handles), InvalidStack> {
-        let (mut fallback, mut retry, mut breaker, mut budget, classify) = self;
+        let (mut fallback, mut retry, mut breaker, mut budget, pool, classify) = self;
         if let Some(reactions) = &plan.reactions {
             fallback = fallback.reacting(reactions);
             retry = retry.reacting(reactions);
@@ -155,12 +172,14 @@ where
         retry.show(&mut handles);
         breaker.show(&mut handles);
         budget.show(&mut handles);
+        pool.show(&mut handles);
         if let Some(home) = &plan.home {
             handles.check(home)?;
         }
         handles.set(plan.quotas)?;
         let fallback = fallback.wired(plan.home.as_ref(), &handles);
-        Ok(((fallback, retry, breaker, budget, classify), handles))
+        let layers = (fallback, retry, breaker, budget, pool, classify);
+        Ok((layers, handles))
     }
 }
 
@@ -169,7 +188,12 @@ impl Handles {
     pub(super) fn check(&self, home: &Region) -> Result<(), InvalidStack> {
         let breakers = self.breakers.as_ref().map(CircuitBreakers::home_region);
         let quotas = self.quotas.as_ref().map(Quotas::home_region);
-        for (part, region) in [("circuit breakers", breakers), ("quotas", quotas)] {
+        let pools = self.pools.as_ref().map(Pools::home_region);
+        for (part, region) in [
+            ("circuit breakers", breakers),
+            ("quotas", quotas),
+            ("pools", pools),
+        ] {
             match region {
                 Some(region) if region != Some(home) => {
                     return Err(InvalidStack::HomeRegion {

@@ -11,7 +11,7 @@ use tower_service::Service;
 use super::{builder::StackBuilder, layer::Shared, part::handles};
 use crate::{
     call::BedrockRequest, circuit_breaker::CircuitBreaker, classify::Classify, fallback::Fallback,
-    retry::Retry, route::Region, token_budget::TokenBudget,
+    pool::Pool, retry::Retry, route::Region, token_budget::TokenBudget,
 };
 
 /// All layers over an inner service, wired to each other: what [the module](super) describes.
@@ -21,8 +21,8 @@ use crate::{
 ///
 /// # Shared state
 ///
-/// Clones share quotas, circuits, retry budget and connections. Make one stack for a process, and
-/// clone it for every task.
+/// Clones share quotas, circuits, pools, retry budget and connections. Make one stack for a process,
+/// and clone it for every task.
 ///
 /// # Readiness
 ///
@@ -32,8 +32,8 @@ use crate::{
 /// # Cancellation
 ///
 /// Dropping the future drops the attempt under way and gives back whatever the layers hold for the
-/// call: its place in line, its hold as far as nothing was sent, its place as a probe. No layer
-/// spawns a task.
+/// call: its places in line and in flight, its hold as far as nothing was sent, its place as a probe.
+/// No layer spawns a task.
 ///
 /// # Errors
 ///
@@ -77,7 +77,7 @@ pub struct Stack<S> {
 }
 
 /// A stack with all layers over a service `S`.
-pub type DefaultStack<S> = Stack<Fallback<Retry<CircuitBreaker<TokenBudget<Classify<S>>>>>>;
+pub type DefaultStack<S> = Stack<Fallback<Retry<CircuitBreaker<TokenBudget<Pool<Classify<S>>>>>>>;
 
 impl Stack<()> {
     /// A stack over `bedrock`. Calls without a region count as calls to its home region.

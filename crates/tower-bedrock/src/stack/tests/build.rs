@@ -58,6 +58,13 @@ async fn each_layer_can_be_left_out() {
         .await
         .unwrap();
     new()
+        .without_pool()
+        .build()
+        .unwrap()
+        .send(request())
+        .await
+        .unwrap();
+    new()
         .without_classify()
         .build()
         .unwrap()
@@ -69,12 +76,14 @@ async fn each_layer_can_be_left_out() {
         .without_retry()
         .without_circuit_breaker()
         .without_token_budget()
+        .without_pool()
         .without_classify()
         .without_timeout()
         .build()
         .unwrap();
     bare.send(request()).await.unwrap();
     assert!(bare.quotas().is_none() && bare.breakers().is_none() && bare.retry_budget().is_none());
+    assert!(bare.pools().is_none());
     let _service: &Regions = bare.get_ref();
 }
 

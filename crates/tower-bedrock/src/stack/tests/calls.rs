@@ -1,5 +1,5 @@
 use super::*;
-use crate::CircuitState;
+use crate::{CircuitState, PoolKey, Pools};
 
 /// Without a ladder a call stays on its own route.
 #[tokio::test(start_paused = true)]
@@ -138,4 +138,25 @@ async fn each_route_is_counted_by_itself() {
         500,
         "it was no retry"
     );
+}
+
+/// The fallback asks the pools: a call that would be refused for want of a place goes elsewhere, and
+/// the second region has places of its own.
+#[tokio::test(start_paused = true)]
+async fn calls_go_around_a_full_pool() {
+    let service = Regions::default();
+    service.take(Duration::from_secs(1));
+    let pools = Pools::new().with_home_region(HOME);
+    let stack = Stack::over(service.clone(), HOME)
+        .fallback(to_second())
+        .pool(pools.with_max_in_flight(3).with_max_waiting(0))
+        .build()
+        .unwrap();
+    let calls = (0..5).map(|_| stack.send(request()));
+    let served = futures_util::future::try_join_all(calls).await.unwrap();
+    let routes: Vec<_> = served.iter().map(|one| one.served().route_index).collect();
+    assert_eq!(routes, [0, 0, 0, 1, 1]);
+    assert_eq!(service.sent_to(), ["-", "-", "-", SECOND, SECOND]);
+    let pool = stack.pools().unwrap().snapshot_of(&PoolKey::region(HOME));
+    assert_eq!((pool.in_flight, pool.waiting), (0, 0));
 }

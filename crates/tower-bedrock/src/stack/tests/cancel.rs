@@ -1,6 +1,7 @@
 use std::{pin::pin, task::Waker};
 
 use super::*;
+use crate::Pools;
 
 /// Dropped at any point of its life, a call through the whole stack leaves nothing under way, no
 /// place in line and no probe, and the next call is answered.
@@ -13,6 +14,7 @@ async fn a_call_can_be_dropped_at_any_point() {
         service.fail(None, Some(Cause::Internal));
         let stack = Stack::over(service.clone(), HOME)
             .quota(route(), Quota::new().with_requests_per_minute(2))
+            .pool(Pools::new().with_home_region(HOME).with_max_in_flight(1))
             .retry(RetryLayer::new().with_jitter(Jitter::seeded(7)))
             .fallback(to_second())
             .build()
@@ -38,6 +40,13 @@ async fn a_call_can_be_dropped_at_any_point() {
             (0, 0),
             "after {polls} polls"
         );
+        for pool in stack.pools().unwrap().snapshot() {
+            assert_eq!(
+                (pool.in_flight, pool.waiting),
+                (0, 0),
+                "after {polls} polls"
+            );
+        }
         for circuit in stack.breakers().unwrap().snapshot() {
             assert_eq!(circuit.probes, 0);
         }
