@@ -48,6 +48,7 @@
 //! * [`ClassifyLayer`]: from what the SDK returns to an [`Error`] with a cause.
 //! * [`RetryLayer`]: full jitter, per-cause waits, a budget funded by successes.
 //! * [`TokenBudgetLayer`]: under the quota before the service has to refuse.
+//! * [`CircuitBreakerLayer`]: leaves a sick route alone, and notices when it is well again.
 //! * [`Bedrock`]: the SDK at the bottom of the stack, one attempt per call.
 //! * [`ResponseStream`]: an answer as it is generated; when it is whole, and what happens when not.
 //!

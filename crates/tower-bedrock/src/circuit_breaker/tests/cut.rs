@@ -83,6 +83,7 @@ async fn deadlines_need_not_count() {
         }
         let snapshot = breakers.snapshot_of(&route());
         assert_eq!((snapshot.calls, snapshot.abandoned), (0, 50));
+        assert_eq!(model.calls(), 100);
     }
 }
 
@@ -96,6 +97,7 @@ async fn a_call_that_comes_too_late_does_not_count() {
         let late = request().with_deadline(Instant::now());
         drop(model.send(&breakers, late).await);
     }
+    assert_eq!(model.calls(), 50);
     assert_eq!(breakers.snapshot_of(&route()).calls, 0);
 }
 

@@ -208,7 +208,8 @@ async fn a_reset_forgets_what_is_under_way() {
     for call in calls {
         call.await.unwrap().unwrap_err();
     }
-    assert_eq!(breakers.snapshot_of(&route()).calls, 0);
+    let snapshot = breakers.snapshot_of(&route());
+    assert_eq!((snapshot.state, snapshot.calls), (CircuitState::Closed, 0));
 }
 
 fn route_of(model: &str, region: Option<&str>, tier: ServiceTier) -> Route {
