@@ -4,3 +4,4 @@ mod account;
 mod bedrock;
 mod estimate;
 mod examples;
+mod pool;
