@@ -11,27 +11,20 @@
 //! # async fn example(sdk_config: &aws_types::SdkConfig) -> Result<(), Box<dyn std::error::Error>> {
 //! use aws_sdk_bedrockruntime::operation::converse::ConverseInput;
 //! use std::time::Duration;
-//! use tower::{ServiceBuilder, ServiceExt};
-//! use tower_bedrock::{
-//!     Bedrock, ClassifyLayer, Quota, Quotas, Request, RetryLayer, Route, TokenBudgetLayer,
-//! };
+//! use tower_bedrock::{Bedrock, FallbackLayer, Ladder, Quota, Request, Route, Stack};
 //!
-//! let quotas = Quotas::new();
 //! let model = Route::to("us.amazon.nova-lite-v1:0".parse()?);
-//! quotas.set(&model, Quota::new().with_tokens_per_minute(4_000_000))?;
-//!
-//! let bedrock = ServiceBuilder::new()
-//!     .layer(RetryLayer::new())
-//!     .layer(TokenBudgetLayer::new(quotas))
-//!     .layer(ClassifyLayer::new())
-//!     .service(Bedrock::new(sdk_config));
+//! let bedrock = Stack::builder(Bedrock::new(sdk_config))
+//!     .quota(model, Quota::new().with_tokens_per_minute(4_000_000))
+//!     .fallback(FallbackLayer::new(Ladder::regions(["us-east-1", "us-west-2"]))?)
+//!     .build()?;
 //!
 //! let input = ConverseInput::builder()
 //!     .model_id("us.amazon.nova-lite-v1:0")
 //!     // .messages(…)
 //!     .build()?;
 //! let request = Request::from(input).with_timeout(Duration::from_secs(60));
-//! let response = bedrock.clone().oneshot(request).await?;
+//! let response = bedrock.send(request).await?;
 //! println!("{:?} used {:?}", response.served(), response.usage());
 //! # Ok(())
 //! # }
@@ -41,22 +34,27 @@
 //! CountTokens or ApplyGuardrail by the SDK's own input type. The reply to a streaming operation is a
 //! [`ResponseStream`].
 //!
+//! [`Stack`] puts all layers in the order in which they belong and wires them to each other. Each is a
+//! [`tower::Layer`] of its own and works without the others; [the module](stack) spells the same stack
+//! out with a `ServiceBuilder`, and says what every other order would mean.
+//!
+//! | layer, outermost first | what it does |
+//! |---|---|
+//! | [`FallbackLayer`] | picks the route; on a cause that waiting can't cure, the next one allowed |
+//! | [`RetryLayer`] | one owner of retries: full jitter, per-cause waits, a budget funded by successes |
+//! | [`CircuitBreakerLayer`] | refuses at once while a route is known to be sick, and notices when it is well |
+//! | [`TokenBudgetLayer`] | keeps calls under the account's quotas; those that do not fit wait in a fair line |
+//! | [`PoolLayer`] | bounds what is in flight for each region, until replies are finished |
+//! | [`ClassifyLayer`] | turns what the service said into an [`Error`] with a cause |
+//! | [`Bedrock`] | the SDK client of the route's region, one attempt per call |
+//!
 //! # What to read first
 //!
+//! * [`Stack`]: all layers in one, with what each does by default and why.
 //! * [`Request`] and [`CallContext`]: a call, and what every layer may know of it.
 //! * [`Cause`] and [`Reaction`]: why calls fail, and what each layer does about it.
-//! * [`ClassifyLayer`]: from what the SDK returns to an [`Error`] with a cause.
-//! * [`RetryLayer`]: full jitter, per-cause waits, a budget funded by successes.
-//! * [`TokenBudgetLayer`]: under the quota before the service has to refuse.
-//! * [`CircuitBreakerLayer`]: leaves a sick route alone, and notices when it is well again.
-//! * [`Bedrock`]: the SDK at the bottom of the stack, one attempt per call.
 //! * [`ResponseStream`]: an answer as it is generated; when it is whole, and what happens when not.
-//!
-//! # Order of the layers
-//!
-//! Outermost first: retry, token budget, classify, `Bedrock`. All read causes, so they sit outside of
-//! classify; what admits single attempts, as the token budget does, belongs inside of retry, so that a
-//! retry is admitted again, in its turn.
+//! * [`Batch`]: many calls through one stack, so many at a time.
 //!
 //! # Features
 //!

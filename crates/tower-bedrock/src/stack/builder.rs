@@ -174,6 +174,7 @@ impl<S, F, R, C, T, P, K> StackBuilder<S, (F, R, C, T, P, K)> {
     }
 
     /// Keeps calls under the quotas of `layer`. They must know the home region.
+    #[allow(clippy::type_complexity)]
     pub fn token_budget<E>(
         self,
         layer: TokenBudgetLayer<E>,
