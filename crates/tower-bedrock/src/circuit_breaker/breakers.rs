@@ -249,7 +249,7 @@ impl CircuitBreakers {
     }
 
     #[inline]
-    fn circuit(&self, route: &Route) -> Arc<Circuit> {
+    pub(super) fn circuit(&self, route: &Route) -> Arc<Circuit> {
         self.0.circuits.get_or_insert(&self.0.settings, route)
     }
 

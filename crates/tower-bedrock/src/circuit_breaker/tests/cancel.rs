@@ -192,6 +192,22 @@ async fn a_refusal_wastes_no_readiness() {
     assert_eq!(violations.load(Ordering::SeqCst), 0);
 }
 
+/// Called twice on one readiness, it waits for the second: the inner service is never called before
+/// it is ready.
+#[tokio::test(start_paused = true)]
+async fn each_call_needs_a_readiness_of_its_own() {
+    let layer = CircuitBreakerLayer::new(breakers(CircuitPolicy::new()));
+    let mut service = layer.layer(Reluctant::new());
+    let violations = service.get_ref().violations.clone();
+    service.ready().await.unwrap();
+    sleep(secs(1)).await;
+    let ready = service.ready().await.unwrap();
+    let (first, second) = (ready.call(request()), ready.call(request()));
+    first.await.unwrap();
+    second.await.unwrap();
+    assert_eq!(violations.load(Ordering::SeqCst), 0);
+}
+
 /// An inner service that fails to become ready is told of, and says nothing of the route.
 #[tokio::test(start_paused = true)]
 async fn a_broken_inner_service_is_no_sick_route() {

@@ -3,7 +3,7 @@
 use tokio::sync::broadcast::error::TryRecvError;
 
 use super::*;
-use crate::{BedrockRequest, Passage, RouteGate, ServiceTier};
+use crate::{BedrockRequest, Passage, RouteGate, ServiceTier, circuit_breaker::breaker::Refused};
 
 type Told = (CircuitState, CircuitState, TransitionReason);
 
@@ -105,6 +105,13 @@ async fn a_listener_may_use_the_circuits() {
             breakers.force_closed(&route());
         }
     });
+    let second = Arc::new(Mutex::new(Vec::new()));
+    let ears = Arc::clone(&second);
+    let breakers = breakers.on_event(move |event| {
+        if let CircuitEvent::Changed { transition } = event {
+            ears.lock().unwrap().push(transition.to);
+        }
+    });
     let model = Model::new(millis(1), || failed(Cause::Internal));
     *slot.lock().unwrap() = Some(breakers.clone());
     for _ in 0..50 {
@@ -113,6 +120,7 @@ async fn a_listener_may_use_the_circuits() {
     assert_eq!(model.calls(), 50);
     let states = [CircuitState::Open, CircuitState::Closed];
     assert_eq!(*heard.lock().unwrap(), states);
+    assert_eq!(*second.lock().unwrap(), states);
     slot.lock().unwrap().take();
 }
 
@@ -377,6 +385,26 @@ async fn a_forgotten_circuit_begins_anew() {
     }
     assert_eq!(breakers.state(&numbered(500)), CircuitState::Closed);
     assert!(transitions.try_recv().is_err());
+}
+
+/// Whoever has found a circuit in the moment in which it is forgotten is let through by another.
+#[tokio::test(start_paused = true)]
+async fn a_forgotten_circuit_lets_nobody_through() {
+    for was_open in [false, true] {
+        let breakers = breakers(CircuitPolicy::new());
+        let mut transitions = breakers.subscribe();
+        let found = breakers.circuit(&route());
+        if was_open {
+            breakers.force_open(&route());
+            assert_eq!(transitions.try_recv().unwrap().to, CircuitState::Open);
+        }
+        found.forget();
+        assert_eq!(found.admit(), Err(Refused::Forgotten));
+        // Only what was not closed is missed.
+        let told = transitions.try_recv().ok();
+        let reason = told.map(|transition| transition.reason);
+        assert_eq!(reason, was_open.then_some(TransitionReason::Forgotten));
+    }
 }
 
 /// Neither a prompt nor an answer shows in anything that is printed.

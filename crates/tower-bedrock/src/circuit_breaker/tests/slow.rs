@@ -150,7 +150,11 @@ impl SendListener for Above {
 /// does not count either.
 #[tokio::test(start_paused = true)]
 async fn a_listener_above_hears_the_same() {
-    for wait in [Duration::ZERO, secs(40)] {
+    for (wait, latency, slow) in [
+        (Duration::ZERO, secs(20), 0),
+        (secs(40), secs(20), 0),
+        (secs(40), secs(31), 1),
+    ] {
         let breakers = breakers(slow_after(secs(30)));
         let above = Arc::new(Above {
             readmits_after: wait,
@@ -160,11 +164,11 @@ async fn a_listener_above_hears_the_same() {
         request.context_mut().send_signal = Some(SendSignal::new(&above, 3));
         let layer = CircuitBreakerLayer::new(breakers.clone());
         let start = Instant::now();
-        let service = layer.layer(line(secs(50), secs(20), Arc::default()));
+        let service = layer.layer(line(secs(50), latency, Arc::default()));
         service.oneshot(request).await.unwrap();
         assert_eq!(*above.heard.lock().unwrap(), ["waits", "sends"]);
-        assert_eq!(start.elapsed(), secs(70) + wait);
-        assert_eq!(breakers.snapshot_of(&route()).slow_calls, 0);
+        assert_eq!(start.elapsed(), secs(50) + wait + latency);
+        assert_eq!(breakers.snapshot_of(&route()).slow_calls, slow);
     }
 }
 
