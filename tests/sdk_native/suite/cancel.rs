@@ -47,6 +47,7 @@ fn everything() -> Rig {
     Rig::retrying(RetryLayer::new())
         .broken_by(CircuitPolicy::new().with_consecutive_failures(50))
         .budgeted(&route(), quota, |layer| layer)
+        .pooled(|pools| pools.with_max_in_flight(1))
         .falling_back(Ladder::regions(["us-west-2"]), |layer| layer)
 }
 
@@ -69,6 +70,7 @@ fn assert_nothing_left(sim: &SimService, rig: &Rig, when: &str) {
         (0, 0),
         "{when}: {totals:?}"
     );
+    assert_eq!(rig.in_pools(), 0, "{when}");
     for quota in rig.quotas().snapshot() {
         let left = (quota.waiting, quota.tokens_held, quota.tokens_waiting);
         assert_eq!(left, (0, 0, 0), "{when}: {quota:?}");

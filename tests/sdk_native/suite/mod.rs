@@ -12,6 +12,7 @@ mod config;
 mod face;
 mod operations;
 mod outcome;
+mod pools;
 mod retries;
 mod rig;
 mod routes;

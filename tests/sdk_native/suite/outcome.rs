@@ -21,6 +21,8 @@ pub(crate) struct Outcome {
     pub(crate) decisions: String,
     /// What the token budget holds afterwards.
     pub(crate) quotas: Vec<QuotaSnapshot>,
+    /// The calls that are in flight or in line in any pool afterwards.
+    pub(crate) in_pools: usize,
 }
 
 /// What a caller is told of a call.

@@ -8,8 +8,8 @@ use std::{
 use tower::{Layer, Service, util::BoxCloneSyncService};
 use tower_bedrock::{
     BedrockRequest, BedrockResponse, CircuitBreakerLayer, CircuitBreakers, CircuitPolicy,
-    ClassifyLayer, Error, FallbackLayer, Jitter, Ladder, Quota, Quotas, RawError, RetryEvent,
-    RetryLayer, Route, StackLayer, TokenBudgetLayer,
+    ClassifyLayer, Error, FallbackLayer, Jitter, Ladder, PoolLayer, Pools, Quota, Quotas, RawError,
+    RetryEvent, RetryLayer, Route, StackLayer, TokenBudgetLayer,
     sdk::install::{SdkRequest, SdkResponse, SdkTransport},
 };
 use tower_bedrock_tests::REGION;
@@ -24,6 +24,8 @@ pub(crate) struct Rig {
     retry: Option<RetryLayer>,
     breaker: Option<CircuitBreakerLayer>,
     budget: Option<TokenBudgetLayer>,
+    pool: Option<PoolLayer>,
+    pools: Pools,
     quotas: Quotas,
     /// In place of all of them.
     stack: Option<StackLayer>,
@@ -38,6 +40,8 @@ impl Rig {
             retry: None,
             breaker: None,
             budget: None,
+            pool: None,
+            pools: Pools::new().with_home_region(REGION),
             quotas: Quotas::new().with_home_region(REGION),
             stack: None,
             decisions: Arc::default(),
@@ -79,6 +83,7 @@ impl Rig {
             .build_layer()
             .expect("a valid stack");
         rig.quotas = stack.quotas().expect("it has a budget").clone();
+        rig.pools = stack.pools().expect("it has a pool").clone();
         rig.stack = Some(stack);
         rig
     }
@@ -92,6 +97,13 @@ impl Rig {
     ) -> Self {
         self.quotas.set(route, quota).expect("a valid quota");
         self.budget = Some(layer(TokenBudgetLayer::new(self.quotas.clone())));
+        self
+    }
+
+    /// A pool as well.
+    pub(crate) fn pooled(mut self, change: impl FnOnce(Pools) -> Pools) -> Self {
+        self.pools = change(self.pools);
+        self.pool = Some(PoolLayer::new(self.pools.clone()));
         self
     }
 
@@ -117,6 +129,12 @@ impl Rig {
         self
     }
 
+    /// The calls that are in flight or in line in any pool.
+    pub(crate) fn in_pools(&self) -> usize {
+        let pools = self.pools.snapshot();
+        pools.iter().map(|pool| pool.in_flight + pool.waiting).sum()
+    }
+
     pub(crate) fn quotas(&self) -> &Quotas {
         &self.quotas
     }
@@ -140,6 +158,10 @@ impl Rig {
             return BoxCloneSyncService::new(stack.layer(service));
         }
         let service = BoxCloneSyncService::new(ClassifyLayer::new().layer(service));
+        let service = match &self.pool {
+            Some(layer) => BoxCloneSyncService::new(layer.layer(service)),
+            None => service,
+        };
         let service = match &self.budget {
             Some(layer) => BoxCloneSyncService::new(layer.layer(service)),
             None => service,

@@ -80,6 +80,7 @@ impl Row {
         // Whatever happened, nothing is under way any more.
         let totals = &fluent.ledger.totals;
         assert_eq!((totals.in_flight, totals.tokens_held), (0, 0), "{totals:?}");
+        assert_eq!((fluent.in_pools, tower.in_pools), (0, 0));
         for quota in &fluent.quotas {
             let left = (quota.waiting, quota.tokens_held, quota.tokens_waiting);
             assert_eq!(left, (0, 0, 0), "{quota:?}");
@@ -111,6 +112,7 @@ impl Row {
             ledger: sim.ledger(),
             decisions: rig.decisions(),
             quotas,
+            in_pools: rig.in_pools(),
         }
     }
 
