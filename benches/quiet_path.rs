@@ -12,8 +12,9 @@ use std::{
 use criterion::{Criterion, criterion_group, criterion_main};
 use tower::{Service, ServiceBuilder, service_fn};
 use tower_bedrock::{
-    Backoff, CallContext, Classifier, ClassifyLayer, Error, ErrorDetails, Operation, RawError,
-    Request, RetryLayer, Route,
+    Backoff, BedrockRequest, CallContext, CircuitBreakers, Classifier, ClassifyLayer, Error,
+    ErrorDetails, FallbackLayer, Ladder, Operation, Pools, Quota, Quotas, RawError, Request,
+    Response, RetryLayer, Route, Served, Stack, TokenBudgetLayer,
 };
 
 fn request() -> Request<()> {
@@ -75,6 +76,87 @@ fn layers(criterion: &mut Criterion) {
     group.finish();
 }
 
+/// The recommended stack, layer by layer from the inside: the last has all six, a quota, a ladder and
+/// a deadline.
+fn stack(criterion: &mut Criterion) {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .expect("a runtime");
+    let _entered = runtime.enter();
+    let request = request();
+    let route = request.context().route.clone();
+    let answer = service_fn(|request: Request<()>| {
+        let mut served = Served::default();
+        served.route.clone_from(&request.context().route);
+        ready(Ok::<_, Error>(Response::new((), served, None)))
+    });
+    let bare = || {
+        Stack::over(answer, "us-east-1")
+            .without_fallback()
+            .without_retry()
+            .without_circuit_breaker()
+            .without_token_budget()
+            .without_pool()
+            .without_timeout()
+    };
+    let quota = || Quota::new().with_tokens_per_minute(1_000_000_000_000);
+    let budget = || TokenBudgetLayer::new(Quotas::new().with_home_region("us-east-1"));
+    let breakers = || CircuitBreakers::new().with_home_region("us-east-1");
+    let pools = || Pools::new().with_home_region("us-east-1");
+    let fallback = || FallbackLayer::new(Ladder::regions(["us-west-2"])).expect("a ladder");
+    let mut group = criterion.benchmark_group("stack");
+    macro_rules! bench {
+        ($name:literal, $builder:expr) => {
+            group.bench_function($name, |bencher| {
+                let mut service = $builder.build().expect("a stack that can be meant");
+                bencher.iter(|| call(&mut service, request.clone()));
+            });
+        };
+    }
+    bench!("no layer", bare().without_classify());
+    bench!("classify", bare());
+    bench!("… pool", bare().pool(pools()));
+    bench!(
+        "… token budget",
+        bare()
+            .pool(pools())
+            .token_budget(budget())
+            .quota(route.clone(), quota())
+    );
+    bench!(
+        "… circuit breaker",
+        bare()
+            .pool(pools())
+            .token_budget(budget())
+            .quota(route.clone(), quota())
+            .circuit_breaker(breakers())
+    );
+    bench!(
+        "… retry",
+        bare()
+            .pool(pools())
+            .token_budget(budget())
+            .quota(route.clone(), quota())
+            .circuit_breaker(breakers())
+            .retry(RetryLayer::new())
+    );
+    bench!(
+        "all six, without a deadline",
+        Stack::over(answer, "us-east-1")
+            .quota(route.clone(), quota())
+            .fallback(fallback())
+            .without_timeout()
+    );
+    bench!(
+        "all six",
+        Stack::over(answer, "us-east-1")
+            .quota(route.clone(), quota())
+            .fallback(fallback())
+    );
+    group.finish();
+}
+
 fn parts(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("parts");
     group.bench_function("classify a throttle", |bencher| {
@@ -100,5 +182,5 @@ fn parts(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, layers, parts);
+criterion_group!(benches, layers, stack, parts);
 criterion_main!(benches);

@@ -14,8 +14,8 @@ use tower::{Layer, Service, ServiceBuilder, service_fn};
 use tower_bedrock::{
     BedrockRequest, BedrockResponse, CallContext, Cause, CircuitBreakerLayer, CircuitBreakers,
     CircuitPolicy, ClassifyLayer, Error, EventFacts, FallbackLayer, Finish, Ladder, Operation,
-    Passage, Quota, QuotaPace, Quotas, RawError, Request, Response, ResponseStream, RetryLayer,
-    Route, RouteGate, Served, StreamEvent, TokenBudgetLayer, Usage, Watcher,
+    Passage, PoolKey, Quota, QuotaPace, Quotas, RawError, Request, Response, ResponseStream,
+    RetryLayer, Route, RouteGate, Served, Stack, StreamEvent, TokenBudgetLayer, Usage, Watcher,
 };
 
 #[global_allocator]
@@ -150,6 +150,58 @@ fn an_answered_call_allocates_nothing() {
         })
     });
     assert_eq!(allocations(boxed, &request), CALLS);
+}
+
+/// The whole recommended stack, with a quota and a ladder, passes an answered call through without
+/// touching the heap; a deadline costs nothing as long as the call need not wait.
+#[test]
+fn the_whole_stack_allocates_nothing() {
+    let _alone = MEASURING.lock().unwrap_or_else(PoisonError::into_inner);
+    let _profiler = dhat::Profiler::builder().testing().build();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .unwrap();
+    let _entered = runtime.enter();
+    let route = Route::to("us.amazon.nova-lite-v1:0".parse().unwrap());
+    let request = Request::new((), CallContext::new(Operation::Converse, route.clone()));
+    let usage = Usage {
+        input: 10,
+        output: 10,
+        ..Usage::default()
+    };
+    let answer = service_fn(move |request: Request<()>| {
+        let mut served = Served::default();
+        served.route.clone_from(&request.context().route);
+        ready(Ok::<_, Error>(Response::new((), served, Some(usage))))
+    });
+    let quota = Quota::new()
+        .with_tokens_per_minute(1_000_000_000)
+        .with_requests_per_minute(1_000_000);
+    let stack = Stack::over(answer, "us-east-1")
+        .quota(route.clone(), quota)
+        .fallback(FallbackLayer::new(Ladder::regions(["us-west-2"])).unwrap())
+        .build()
+        .unwrap();
+    assert_eq!(allocations(stack.clone(), &request), 0);
+    let calls = ROUNDS * CALLS;
+    assert_eq!(
+        stack.quotas().unwrap().snapshot_of(&route).tokens_used,
+        20 * calls
+    );
+    assert_eq!(
+        u64::from(stack.breakers().unwrap().snapshot_of(&route).calls),
+        calls
+    );
+    assert_eq!(
+        stack
+            .pools()
+            .unwrap()
+            .snapshot_of(&PoolKey::region("us-east-1"))
+            .in_flight,
+        0
+    );
 }
 
 /// An event: text, or the last.
