@@ -1,5 +1,6 @@
 //! Whole stacks under load and in outages, in virtual time.
 
+mod inside_sdk;
 mod load;
 mod metastability;
 mod outages;

@@ -14,6 +14,9 @@ use crate::{
     stacks::StackKind,
 };
 
+/// Calls per second that the server of the sweep bears.
+const CAPACITY: f64 = 100.0;
+
 /// A load, a server, and for each stack what is expected of it.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
@@ -69,7 +72,7 @@ impl Scenario {
         let from = Duration::from_secs(30);
         let until = from + Duration::from_secs(length);
         Self {
-            rate: 100.0 * load,
+            rate: CAPACITY * load,
             end: until + Duration::from_secs(330),
             seeds: Vec::new(),
             server: ServerSpec {
@@ -78,7 +81,7 @@ impl Scenario {
                     until,
                     capacity_factor: load / overload,
                 },
-                ..ServerSpec::steady(100.0, Duration::from_secs(1))
+                ..ServerSpec::steady(CAPACITY, Duration::from_secs(1))
             },
             stack: Vec::new(),
         }
@@ -213,6 +216,11 @@ fn cheap_refusals_sustain_nothing() {
 /// Over loads, losses of capacity and their lengths: wherever the control comes back, so do the
 /// retries with their budget, and with the breaker as well.
 ///
+/// Each may take 1.25 times as long as the control and 5 s. Beside that, the retries that a full
+/// budget pays for are work that the control does not have, 35 calls, and near its capacity a server
+/// has little to spare for it; and a breaker may be in the middle of a cooldown. Cells in which the
+/// control takes almost until the end are too close to its never coming back to tell.
+///
 /// `SEEDS` says how many seeds there are for each cell, 3 by default:
 ///
 /// ```text
@@ -221,8 +229,10 @@ fn cheap_refusals_sustain_nothing() {
 #[test]
 #[ignore = "takes minutes in a release build"]
 fn no_overload_is_kept_alive_anywhere() {
+    const BUDGET: f64 = 500.0 / 14.0;
+    const COOLDOWN: f64 = 10.0;
     let seeds = std::env::var("SEEDS").map_or(3, |seeds| seeds.parse().expect("a number"));
-    let mut cells = 0;
+    let (mut cells, mut close) = (0, 0);
     let mut misses = Vec::new();
     for load in [0.5, 0.6, 0.7, 0.8, 0.9, 0.95] {
         for overload in [1.2, 1.5, 2.0, 3.0, 4.0] {
@@ -230,13 +240,22 @@ fn no_overload_is_kept_alive_anywhere() {
                 for seed in 1..=seeds {
                     let scenario = Scenario::cell(load, overload, length);
                     let control = scenario.run(StackKind::NoRetry, seed).recovery;
-                    cells += usize::from(control.is_some());
-                    for kind in [StackKind::Retry, StackKind::RetryAndBreaker] {
+                    let Some(control) = control.filter(|seconds| *seconds < 200) else {
+                        close += 1;
+                        continue;
+                    };
+                    cells += 1;
+                    let budget = BUDGET / (CAPACITY * (1.0 - load));
+                    let allowed = 1.25 * control as f64 + 5.0 + budget;
+                    for (kind, allowed) in [
+                        (StackKind::Retry, allowed),
+                        (StackKind::RetryAndBreaker, allowed.max(COOLDOWN + 1.0)),
+                    ] {
                         let recovery = scenario.run(kind, seed).recovery;
-                        if !is_as_good(recovery, control) {
+                        if recovery.is_none_or(|seconds| seconds as f64 > allowed) {
                             misses.push(format!(
                                 "{kind:?} at load {load}, {overload} times too much for {length} s, \
-                                 seed {seed}: {recovery:?} against {control:?}"
+                                 seed {seed}: {recovery:?} against {control}, {allowed:.0} allowed"
                             ));
                         }
                     }
@@ -245,7 +264,7 @@ fn no_overload_is_kept_alive_anywhere() {
         }
     }
     println!(
-        "the control came back in {cells} cells; {} misses",
+        "{cells} runs, {close} too close to tell, {} misses",
         misses.len()
     );
     assert!(misses.is_empty(), "{}", misses.join("\n"));
