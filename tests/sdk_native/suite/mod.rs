@@ -26,7 +26,7 @@ mod time;
 mod utilities;
 
 pub(crate) use self::{
-    face::{Call, Face, MakeFace},
+    face::{Call, Face, MakeFace, Op},
     outcome::Told,
     rig::{MakeRig, Rig},
     row::Configure,
