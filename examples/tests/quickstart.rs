@@ -24,8 +24,8 @@ fn report(stdout: &[u8]) -> serde_json::Value {
     serde_json::from_slice(stdout).expect("one JSON object")
 }
 
-/// Against the local Bedrock the layers answer every call, on which the exit status hangs; the SDK
-/// alone does not.
+/// Against the local Bedrock the layers answer every call, on which the exit status hangs, by the
+/// next region and by another model where that has to be; the SDK alone does not.
 #[test]
 fn the_layers_answer_every_call() {
     let run = quickstart().args(["--json"]).assert().success();
@@ -46,7 +46,18 @@ fn the_layers_answer_every_call() {
         over_quota(ours) * 10 < over_quota(sdk),
         "the budget keeps under the quota: {ours}"
     );
+    let served_by = |side: &serde_json::Value| -> Vec<u64> {
+        serde_json::from_value(side["served_by"].clone()).unwrap()
+    };
+    assert_eq!(served_by(sdk).len(), 1);
+    assert_eq!(served_by(ours).len(), 3, "{ours}");
+    assert!(served_by(ours).iter().all(|&calls| calls > 0), "{ours}");
+    assert!(ours["circuit_openings"].as_u64() > Some(0), "{ours}");
     for side in [sdk, ours] {
+        assert_eq!(
+            served_by(side).iter().sum::<u64>(),
+            side["answered"].as_u64().unwrap()
+        );
         let refused: u64 = side["refusals"]
             .as_object()
             .unwrap()
