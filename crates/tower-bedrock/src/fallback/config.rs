@@ -97,7 +97,7 @@ impl Config {
         }
         let share = self.ladder(call).warm_share;
         let mut progress = Progress::default();
-        if share > 0.0 && !call.fallback.is_disabled {
+        if share > 0.0 {
             progress.is_warm = self.jitter.with(|rng| rng.random_bool(share));
         }
         Ok(progress)

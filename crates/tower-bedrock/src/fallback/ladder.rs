@@ -30,7 +30,7 @@ pub(super) const MAX_RUNGS: usize = 15;
 /// // All profiles of a model that stay in Europe, and then another model.
 /// let sonnet = "anthropic.claude-sonnet-4-6".parse()?;
 /// let haiku = "eu.anthropic.claude-haiku-4-5-20251001-v1:0".parse()?;
-/// let europe = Ladder::profiles(&sonnet, "eu-west-1", Residency::Geo)?.then(Rung::model(haiku));
+/// let europe = Ladder::profiles(&sonnet, ["eu-west-1"], Residency::Geo)?.then(Rung::model(haiku));
 /// assert_eq!(
 ///     europe.to_string(),
 ///     "anthropic.claude-sonnet-4-6@eu-west-1, eu.anthropic.claude-sonnet-4-6@eu-west-1, \
@@ -56,8 +56,8 @@ impl Ladder {
         Self::default()
     }
 
-    /// All profiles of a model that can be called through the endpoint of `region`, from narrow to
-    /// wide: in the region itself, its country, its geography, and everywhere, as far as `widest`
+    /// All profiles of a model that can be called through the endpoints of `regions`, from narrow to
+    /// wide: in each region itself, its country, its geography, and everywhere, as far as `widest`
     /// goes.
     ///
     /// Whether the service offers each of them for the model is not known here. One that it does not
@@ -66,32 +66,33 @@ impl Ladder {
     /// # Errors
     ///
     /// [`InvalidLadder::NoBaseModel`].
-    pub fn profiles(
+    pub fn profiles<I>(
         model: &ModelId,
-        region: impl Into<Region>,
+        regions: I,
         widest: Residency,
-    ) -> Result<Self, InvalidLadder> {
-        let region = region.into();
-        let place = Place::of(Some(&region));
-        let (country, geo) = (place.country(), place.geo());
-        let prefixes = [
-            (Residency::InRegion, Some(None)),
-            (Residency::Country, country.map(Some)),
-            (Residency::Geo, geo.map(Some)),
-            (Residency::Global, Some(Some(ProfilePrefix::Global))),
-        ];
+    ) -> Result<Self, InvalidLadder>
+    where
+        I: IntoIterator,
+        I::Item: Into<Region>,
+    {
+        let regions: Vec<Region> = regions.into_iter().map(Into::into).collect();
         let mut ladder = Self::new();
-        for (width, prefix) in prefixes {
-            let Some(prefix) = prefix else { continue };
-            let is_offered = prefix != Some(ProfilePrefix::Global) || place.is_commercial();
-            if width > widest || !is_offered {
-                continue;
+        for width in [
+            Residency::InRegion,
+            Residency::Country,
+            Residency::Geo,
+            Residency::Global,
+        ] {
+            for region in regions.iter().filter(|_| width <= widest) {
+                let Some(prefix) = profile(Place::of(Some(region)), width) else {
+                    continue;
+                };
+                let id = model.with_prefix(prefix);
+                let id = id.ok_or_else(|| InvalidLadder::NoBaseModel {
+                    model: model.clone(),
+                })?;
+                ladder = ladder.then(Rung::model(id).at(region.clone()));
             }
-            let id = model.with_prefix(prefix);
-            let id = id.ok_or_else(|| InvalidLadder::NoBaseModel {
-                model: model.clone(),
-            })?;
-            ladder = ladder.then(Rung::model(id).at(region.clone()));
         }
         Ok(ladder)
     }
@@ -110,8 +111,8 @@ impl Ladder {
         }
     }
 
-    /// The ladder with one more rung at its end: a [`Rung`], or a [`Route`] whose default tier is
-    /// left open like its other parts.
+    /// The ladder with one more rung at its end: a [`Rung`], or a [`Route`](crate::Route) whose default
+    /// tier is left open like its other parts.
     #[must_use]
     pub fn then(mut self, rung: impl Into<Rung>) -> Self {
         self.rungs.push(rung.into());
@@ -164,6 +165,16 @@ impl Ladder {
             steps.push(step);
         }
         Ok(steps)
+    }
+}
+
+/// The profile of exactly that width around a place; `None` within for none at all.
+fn profile(place: Place<'_>, width: Residency) -> Option<Option<ProfilePrefix>> {
+    match width {
+        Residency::InRegion => Some(None),
+        Residency::Country => place.country().map(Some),
+        Residency::Geo => place.geo().map(Some),
+        Residency::Global => place.is_commercial().then_some(Some(ProfilePrefix::Global)),
     }
 }
 

@@ -81,6 +81,9 @@ use crate::{
 /// * The rung's own [cap](crate::Rung::with_max_per_second).
 /// * The call itself: [`Request::without_fallback`](crate::Request::without_fallback).
 ///
+/// What else is in a request goes along as it is: a `maxTokens` above the other model's maximum, a
+/// guardrail or a prompt that another region does not have, are refused there, and the call ends.
+///
 /// # Shared state
 ///
 /// Caps and chance are shared by all clones of the layer and of the services that it made. What is

@@ -138,6 +138,18 @@ async fn readiness_is_not_waited_for_past_the_deadline() {
     assert_eq!(bed.calls().len(), 1);
 }
 
+/// An error that comes after the deadline is the caller's at once: nothing is waited for any more.
+#[tokio::test(start_paused = true)]
+async fn an_error_after_the_deadline_is_given_at_once() {
+    let bed = Bed::new(|_| Err(Error::new(Cause::ModelOverloaded))).after(secs(2));
+    let service = layer(&[WEST]).layer(Moody::new(bed.clone(), secs(10)));
+    let start = Instant::now();
+    let request = request(EAST).with_timeout(secs(1));
+    let error = service.oneshot(request).await.unwrap_err();
+    assert_eq!(error.cause(), Cause::ModelOverloaded);
+    assert_eq!(start.elapsed(), secs(2));
+}
+
 /// While the service is not ready for another route, that route may close: it is asked again.
 #[tokio::test(start_paused = true)]
 async fn a_route_that_closes_meanwhile_is_not_taken() {

@@ -80,13 +80,18 @@ fn profiles_are_listed_from_narrow_to_wide() -> Result<(), InvalidModelId> {
     ] {
         // Whatever id of the model is given.
         for id in ["m.x", "us.m.x"] {
-            let ladder = Ladder::profiles(&id.parse()?, region, widest).unwrap();
+            let ladder = Ladder::profiles(&id.parse()?, [region], widest).unwrap();
             assert_eq!(ladder.to_string(), expected);
             assert!(FallbackLayer::new(ladder).is_ok());
         }
     }
+    let two = Ladder::profiles(&"m.x".parse()?, ["eu-west-1", "eu-north-1"], Geo).unwrap();
+    assert_eq!(
+        two.to_string(),
+        "m.x@eu-west-1, m.x@eu-north-1, eu.m.x@eu-west-1, eu.m.x@eu-north-1"
+    );
     let provisioned = model(PROVISIONED);
-    let error = Ladder::profiles(&provisioned, "us-east-1", Geo).unwrap_err();
+    let error = Ladder::profiles(&provisioned, ["us-east-1"], Geo).unwrap_err();
     assert_eq!(error, InvalidLadder::NoBaseModel { model: provisioned });
     Ok(())
 }

@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::{
-    CircuitBreakerLayer, CircuitBreakers, Jitter, NextRoute, Reaction, Reactions, RetryLayer,
-    RetryReaction,
+    CircuitBreakerLayer, CircuitBreakers, Jitter, NextRoute, Reaction, Reactions, Readmission,
+    RetryLayer, RetryReaction, SendListener, SendSignal,
 };
 
 /// A call that its own route answers is left as it was made, and nothing is told.
@@ -91,7 +91,35 @@ async fn max_attempts_are_over_all_routes() {
         service.oneshot(request).await.unwrap_err();
         let counted = ["us-east-1", "us-west-2", "us-east-2"].map(|region| bed.count(region));
         assert_eq!(counted, wire, "{cause} {most}");
+        // Retries below do not leave a call to a route that it has no attempt left for.
+        let has_next = bed.calls()[0].has_next_route;
+        assert_eq!(has_next, most > 1, "{cause} {most}");
     }
+}
+
+/// A signal to a layer above is good for one attempt: the next one does not carry it.
+#[tokio::test]
+async fn a_signal_goes_with_the_first_attempt_alone() {
+    struct Deaf;
+    impl SendListener for Deaf {
+        fn waits(&self, _: u64) {}
+
+        fn sends(self: Arc<Self>, _: u64, _: &CallContext) -> Option<Readmission> {
+            None
+        }
+    }
+    let listener = Arc::new(Deaf);
+    let mut request = home();
+    request.context_mut().send_signal = Some(SendSignal::new(&listener, 7));
+    let bed = Bed::failing(Cause::ModelOverloaded, &["us-east-1"]);
+    let service = layer(&[SONNET_WEST]).layer(bed.clone());
+    service.oneshot(request).await.unwrap();
+    let calls = bed.calls();
+    let has_signal: Vec<_> = calls
+        .iter()
+        .map(|call| call.send_signal.is_some())
+        .collect();
+    assert_eq!(has_signal, [true, false]);
 }
 
 /// What one of our own layers refuses was not sent, so it is no attempt.

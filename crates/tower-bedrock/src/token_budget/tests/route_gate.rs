@@ -40,6 +40,12 @@ async fn the_layer_does_what_the_quotas_say() {
         ask(&quotas, holding(100).context()),
         Passage::After(_)
     ));
+    // Even when there is room for all, those in line are first.
+    let call = holding(100);
+    let later = Instant::now() + wait;
+    let shortest = Duration::from_millis(1);
+    let answer = quotas.ask(call.context(), &route(), later);
+    assert_eq!(answer, Passage::After(shortest));
     waiting.await.unwrap().unwrap();
     let waited = start.elapsed() - secs(1);
     assert!(
