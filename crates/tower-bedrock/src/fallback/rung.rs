@@ -8,8 +8,8 @@ use crate::{
     route::{Region, Route, ServiceTier},
 };
 
-/// A route of a [`Ladder`](crate::Ladder). What it leaves open is taken from the call's own route: its model, its
-/// region, its tier.
+/// A route of a [`Ladder`](crate::Ladder). What it leaves open is taken from the call's own route:
+/// its model, its region, its tier.
 ///
 /// # Example
 ///
