@@ -1,4 +1,4 @@
-use tower::{BoxError, service_fn};
+use tower::{BoxError, ServiceBuilder, ServiceExt, service_fn};
 use tower_layer::Layer;
 
 use super::*;
@@ -239,4 +239,20 @@ async fn errors_are_classified_below_all_layers() {
     let error = stack.send(request()).await.unwrap_err();
     assert_eq!(error.cause(), Cause::CircuitOpen, "its third attempt");
     assert_eq!(error.attempts(), Some(3));
+}
+
+/// A stack goes where any service of tower's goes: into a box, behind a buffer, among other layers.
+#[tokio::test(start_paused = true)]
+async fn a_stack_goes_wherever_services_go() {
+    let layer = StackLayer::builder(HOME).build_layer().unwrap();
+    let service = ServiceBuilder::new()
+        .buffer(10)
+        .layer(layer)
+        .concurrency_limit(5)
+        .service(Regions::default());
+    let stack = Stack::over(service, HOME).without_retry().build().unwrap();
+    let boxed = stack.boxed();
+    let calls = (0..20).map(|_| boxed.clone().oneshot(request()));
+    let answers = futures_util::future::join_all(calls).await;
+    assert!(answers.iter().all(Result::is_ok));
 }
