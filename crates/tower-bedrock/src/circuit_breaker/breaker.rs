@@ -11,9 +11,11 @@ use super::{
     cooldown::Cooldown,
     event::TransitionReason,
     later,
+    outcome::{Change, Outcome, Refused, Ticket, View},
     policy::CircuitPolicy,
     recent::RecentCalls,
     snapshot::CircuitState,
+    state::{Probe, State},
     window::{Counts, Window},
 };
 
@@ -22,7 +24,7 @@ const MILLION: u64 = 1_000_000;
 /// One circuit: what came of its calls, and whether the next one may go.
 ///
 /// It has no clock: `now` is told. One that is before another that was told counts as that one.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct Breaker {
     policy: CircuitPolicy,
     /// The rates of failures and of slow calls that open it, in millionths.
@@ -36,98 +38,8 @@ pub(super) struct Breaker {
     recent: RecentCalls,
     consecutive_failures: u32,
     cooldown: Cooldown,
-    next_probe: u64,
     abandoned: u64,
     refused: u64,
-}
-
-#[derive(Clone, Debug)]
-enum State {
-    Closed,
-    Open {
-        until: Instant,
-    },
-    HalfOpen {
-        probes: Vec<Probe>,
-        successes: u32,
-    },
-    ForcedOpen,
-    ForcedClosed,
-    /// Nobody remembers the circuit any more.
-    Forgotten,
-}
-
-/// A probe that has a place.
-#[derive(Clone, Copy, Debug)]
-struct Probe {
-    number: u64,
-    /// When its place is free for another.
-    until: Instant,
-}
-
-/// What a call was admitted by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Ticket {
-    generation: u64,
-    /// The number of a probe; 0 for a call through a closed circuit.
-    probe: u64,
-    /// Its place among all calls that were admitted.
-    number: u64,
-}
-
-/// Why a call was not admitted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Refused {
-    /// It is worth asking again after so long, if that is known.
-    Open { retry_in: Option<Duration> },
-    /// The circuit is forgotten: another one stands for its route.
-    Forgotten,
-}
-
-/// What came of a call, as far as it says something of the route.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Outcome {
-    /// It was answered.
-    Success { is_slow: bool },
-    /// It failed, and the route is to blame.
-    Failure {
-        is_slow: bool,
-        hint: Option<Duration>,
-    },
-    /// No answer came for so long that it counts as slow.
-    Slow { hint: Option<Duration> },
-    /// It was throttled. That is no failure, but no sign of health either.
-    Throttled { hint: Option<Duration> },
-    /// It says nothing of the route.
-    Nothing,
-}
-
-/// A change of state.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Change {
-    pub(super) from: CircuitState,
-    pub(super) to: CircuitState,
-    pub(super) reason: TransitionReason,
-    pub(super) generation: u64,
-    /// How long nothing is sent, when the circuit opened for a time.
-    pub(super) cooldown: Option<Duration>,
-    /// What counted before.
-    pub(super) counts: Counts,
-}
-
-/// What is known of a circuit at one moment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct View {
-    pub(super) state: CircuitState,
-    pub(super) is_forced: bool,
-    pub(super) generation: u64,
-    pub(super) counts: Counts,
-    pub(super) consecutive_failures: u32,
-    pub(super) probes: usize,
-    /// `Ok` if a call would be admitted.
-    pub(super) passage: Result<(), Option<Duration>>,
-    pub(super) abandoned: u64,
-    pub(super) refused: u64,
 }
 
 impl Breaker {
@@ -140,7 +52,6 @@ impl Breaker {
             recent: RecentCalls::new(now),
             consecutive_failures: 0,
             cooldown: Cooldown::new(now, &policy),
-            next_probe: 1,
             abandoned: 0,
             refused: 0,
             failure_rate: policy.failure_rate.map(millionths),
@@ -169,45 +80,29 @@ impl Breaker {
         if let State::Open { until } = self.state
             && until <= now
         {
-            let half_open = State::HalfOpen {
-                probes: Vec::new(),
-                successes: 0,
-            };
-            change = Some(self.turn(half_open, TransitionReason::CooldownOver, None));
+            change = Some(self.turn(State::half_open(), TransitionReason::CooldownOver, None));
         }
         (self.take_place(now), change)
     }
 
     fn take_place(&mut self, now: Instant) -> Result<Ticket, Refused> {
-        let generation = self.generation;
-        let retry_in = match &mut self.state {
-            State::Closed | State::ForcedClosed => {
-                return Ok(Ticket::closed(generation, self.recent.admit()));
-            }
-            State::Forgotten => return Err(Refused::Forgotten),
-            State::Open { until } => Some(until.saturating_duration_since(now)),
-            State::ForcedOpen => None,
-            State::HalfOpen { probes, .. } => {
-                probes.retain(|probe| probe.until > now);
-                if (probes.len() as u64) < u64::from(self.policy.probes) {
-                    let number = self.next_probe;
-                    self.next_probe += 1;
-                    let until = later(now, self.policy.probe_limit);
-                    probes.push(Probe { number, until });
-                    return Ok(Ticket {
-                        generation,
-                        probe: number,
-                        number: self.recent.admit(),
-                    });
-                }
-                probes
-                    .iter()
-                    .map(|probe| probe.until.saturating_duration_since(now))
-                    .min()
-            }
-        };
-        self.refused += 1;
-        Err(Refused::Open { retry_in })
+        if let State::Forgotten = self.state {
+            return Err(Refused::Forgotten);
+        }
+        if let Err(retry_in) = self.state.passage(now, self.policy.probes) {
+            self.refused += 1;
+            return Err(Refused::Open { retry_in });
+        }
+        let number = self.recent.admit();
+        if let State::HalfOpen { probes, .. } = &mut self.state {
+            let until = later(now, self.policy.probe_limit);
+            probes.retain(|probe| probe.until > now);
+            probes.push(Probe { number, until });
+        }
+        Ok(Ticket {
+            generation: self.generation,
+            number,
+        })
     }
 
     /// Refuses a call that would not be admitted now, and leaves it be if it would: when it is worth
@@ -343,7 +238,7 @@ impl Breaker {
         let State::HalfOpen { probes, successes } = &mut self.state else {
             return None;
         };
-        probes.retain(|probe| probe.number != ticket.probe);
+        probes.retain(|probe| probe.number != ticket.number);
         match outcome {
             Outcome::Success { is_slow: false } => {
                 *successes += 1;
@@ -403,32 +298,14 @@ impl Breaker {
     /// What is known at `now`. Changes nothing but what time changes.
     pub(super) fn view(&mut self, now: Instant) -> View {
         let now = self.advance(now);
-        let mut in_flight = 0;
-        let passage = match &self.state {
-            State::Closed | State::ForcedClosed | State::Forgotten => Ok(()),
-            State::Open { until } if *until <= now => Ok(()),
-            State::Open { until } => Err(Some(until.saturating_duration_since(now))),
-            State::ForcedOpen => Err(None),
-            State::HalfOpen { probes, .. } => {
-                let places = probes.iter().filter(|probe| probe.until > now);
-                in_flight = places.clone().count();
-                if (in_flight as u64) < u64::from(self.policy.probes) {
-                    Ok(())
-                } else {
-                    Err(places
-                        .map(|probe| probe.until.saturating_duration_since(now))
-                        .min())
-                }
-            }
-        };
         View {
             state: self.state.name(),
-            is_forced: matches!(self.state, State::ForcedOpen | State::ForcedClosed),
+            is_forced: self.state.is_forced(),
             generation: self.generation,
             counts: self.window.total(),
             consecutive_failures: self.consecutive_failures,
-            probes: in_flight,
-            passage,
+            probes: self.state.places(now),
+            passage: self.state.passage(now, self.policy.probes),
             abandoned: self.abandoned,
             refused: self.refused,
         }
@@ -487,25 +364,4 @@ impl Breaker {
 /// A rate as a whole number, so that comparing it is exact.
 fn millionths(rate: f64) -> u64 {
     ((rate * MILLION as f64).round() as u64).clamp(1, MILLION)
-}
-
-impl Ticket {
-    /// What a call through a closed circuit is admitted by.
-    pub(super) const fn closed(generation: u64, number: u64) -> Self {
-        Self {
-            generation,
-            probe: 0,
-            number,
-        }
-    }
-}
-
-impl State {
-    const fn name(&self) -> CircuitState {
-        match self {
-            Self::Closed | Self::ForcedClosed | Self::Forgotten => CircuitState::Closed,
-            Self::Open { .. } | Self::ForcedOpen => CircuitState::Open,
-            Self::HalfOpen { .. } => CircuitState::HalfOpen,
-        }
-    }
 }

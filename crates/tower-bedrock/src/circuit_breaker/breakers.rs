@@ -8,13 +8,14 @@ use tokio::{
 };
 
 use super::{
-    breaker::{Breaker, Refused},
+    breaker::Breaker,
     bus::Bus,
     circuit::Circuit,
     circuits::Circuits,
     event::{CircuitEvent, CircuitTransition},
     invalid::InvalidCircuitPolicy,
     key::CircuitKey,
+    outcome::Refused,
     permit::Permit,
     policy::CircuitPolicy,
     snapshot::{CircuitSnapshot, CircuitState},

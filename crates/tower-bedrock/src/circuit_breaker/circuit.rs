@@ -12,10 +12,11 @@ use std::{
 use tokio::{sync::watch, time::Instant};
 
 use super::{
-    breaker::{Breaker, Change, Outcome, Refused, Ticket, View},
+    breaker::Breaker,
     breakers::Settings,
     error::CircuitOpen,
     event::{CircuitEvent, CircuitTransition},
+    outcome::{Change, Outcome, Refused, Ticket, View},
     snapshot::CircuitState,
 };
 use crate::{call::CallContext, error::Error, retry::uniform, route::Route};
@@ -63,7 +64,10 @@ impl Circuit {
         let word = self.passes.load(Ordering::Acquire);
         if word & 1 == 1 {
             let number = self.numbers.fetch_add(1, Ordering::Relaxed);
-            return Ok(Ticket::closed(word >> 1, number));
+            return Ok(Ticket {
+                generation: word >> 1,
+                number,
+            });
         }
         let now = Instant::now();
         self.change(|breaker| breaker.admit(now))

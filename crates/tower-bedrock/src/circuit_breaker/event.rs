@@ -2,7 +2,7 @@
 
 use std::{fmt, time::Duration};
 
-use super::{breaker::Change, error::CircuitOpen, snapshot::CircuitState};
+use super::{error::CircuitOpen, outcome::Change, snapshot::CircuitState};
 use crate::{call::CallContext, route::Route};
 
 /// Something that happened to a circuit, or to a call because of it.

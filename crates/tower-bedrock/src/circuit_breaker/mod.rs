@@ -24,11 +24,13 @@ pub mod future;
 mod invalid;
 mod key;
 mod layer;
+mod outcome;
 mod permit;
 mod policy;
 mod recent;
 mod send_clock;
 mod snapshot;
+mod state;
 #[cfg(test)]
 mod tests;
 mod window;

@@ -1,12 +1,12 @@
 //! A call that a circuit has let through.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
 use super::{
-    breaker::{Outcome, Ticket},
     circuit::Circuit,
+    outcome::{Outcome, Ticket},
     send_clock::SendClock,
 };
 use crate::{
@@ -145,7 +145,7 @@ impl Permit {
         }
     }
 
-    fn unanswered(&self, hint: Option<std::time::Duration>) -> Outcome {
+    fn unanswered(&self, hint: Option<Duration>) -> Outcome {
         match self.circuit.settings().policy.slow_calls {
             Some(_) => Outcome::Slow { hint },
             None => Outcome::Failure {

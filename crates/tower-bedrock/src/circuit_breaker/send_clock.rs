@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::time::Instant;
 
-use super::{breaker::Ticket, circuit::Circuit};
+use super::{circuit::Circuit, outcome::Ticket};
 use crate::{
     call::CallContext,
     send_signal::{Readmission, SendListener, SendSignal},

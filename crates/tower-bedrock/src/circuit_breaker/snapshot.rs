@@ -2,7 +2,7 @@
 
 use std::{fmt, time::Duration};
 
-use super::breaker::View;
+use super::outcome::View;
 use crate::route::Route;
 
 /// The state of a circuit.

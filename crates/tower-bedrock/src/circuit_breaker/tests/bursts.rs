@@ -1,7 +1,10 @@
 //! Failures come back sooner than answers.
 
 use super::*;
-use crate::circuit_breaker::breaker::{Breaker, Outcome, Ticket};
+use crate::circuit_breaker::{
+    breaker::Breaker,
+    outcome::{Outcome, Ticket},
+};
 
 const FAILURE: Outcome = Outcome::Failure {
     is_slow: false,

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::{
-    circuit_breaker::breaker::{Breaker, Outcome},
+    circuit_breaker::{breaker::Breaker, outcome::Outcome},
     retry::uniform,
 };
 

@@ -7,10 +7,12 @@ mod cut;
 mod half_open;
 mod handle;
 mod policy;
+mod properties;
 mod reference;
 mod slow;
 mod streams;
 mod threads;
+mod told;
 mod window;
 
 use std::{

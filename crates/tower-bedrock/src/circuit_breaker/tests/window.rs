@@ -1,7 +1,7 @@
 //! What trips a circuit does not depend on how fast calls come.
 
 use super::*;
-use crate::circuit_breaker::breaker::{Breaker, Outcome};
+use crate::circuit_breaker::{breaker::Breaker, outcome::Outcome};
 
 const FAILURE: Outcome = Outcome::Failure {
     is_slow: false,
