@@ -12,10 +12,11 @@ use futures_core::Stream;
 
 use tower::{Layer, Service, ServiceBuilder, service_fn};
 use tower_bedrock::{
-    BedrockRequest, BedrockResponse, CallContext, Cause, CircuitBreakerLayer, CircuitBreakers,
-    CircuitPolicy, ClassifyLayer, Error, EventFacts, FallbackLayer, Finish, Ladder, Operation,
-    Passage, PoolKey, Quota, QuotaPace, Quotas, RawError, Request, Response, ResponseStream,
-    RetryLayer, Route, RouteGate, Served, Stack, StreamEvent, TokenBudgetLayer, Usage, Watcher,
+    AdaptiveLimit, BedrockRequest, BedrockResponse, CallContext, Cause, CircuitBreakerLayer,
+    CircuitBreakers, CircuitPolicy, ClassifyLayer, Error, EventFacts, FallbackLayer, Finish,
+    Ladder, Operation, Passage, PoolKey, PoolLayer, Pools, Quota, QuotaPace, Quotas, RawError,
+    Request, Response, ResponseStream, RetryLayer, Route, RouteGate, Served, Stack, StreamEvent,
+    TokenBudgetLayer, Usage, Watcher,
 };
 
 #[global_allocator]
@@ -121,6 +122,29 @@ fn an_answered_call_allocates_nothing() {
         ))
         .service_fn(answer);
     assert_eq!(allocations(stack, &request), CALLS);
+
+    // A pool comes into being with its first call; a place is taken, watched and given back in place.
+    // So it is under a budget, which leaves a signal with each call.
+    let adaptive = AdaptiveLimit::between(1, 50).unwrap();
+    for pools in [Pools::new(), Pools::new().with_adaptive_limit(adaptive)] {
+        let stack = ServiceBuilder::new()
+            .layer(PoolLayer::new(pools.clone()))
+            .service_fn(answer);
+        assert_eq!(allocations(stack, &request), 0);
+        assert_eq!(pools.snapshot()[0].admitted, ROUNDS * CALLS);
+    }
+    let stack = ServiceBuilder::new()
+        .layer(TokenBudgetLayer::new(quotas.clone()))
+        .layer(PoolLayer::new(Pools::new()))
+        .service_fn(|_: Request<()>| {
+            let usage = Usage::default();
+            ready(Ok::<_, Error>(Response::new(
+                (),
+                Served::default(),
+                Some(usage),
+            )))
+        });
+    assert_eq!(allocations(stack, &request), 0);
 
     // A fallback asks the circuits and quotas of its routes, and keeps what it needs in place.
     for (closed, index) in [("nowhere", 0), ("us-east-1", 1)] {
