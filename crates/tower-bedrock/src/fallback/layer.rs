@@ -243,7 +243,8 @@ impl FallbackLayer {
     }
 
     /// How long a call rather waits for an earlier route than takes a later one that is free now;
-    /// zero by default. More keeps calls nearer to their prompt caches, and slower.
+    /// zero by default. It holds for the line of a quota and that of a pool alike. More keeps calls
+    /// with their own model and their prompt caches, and slower.
     #[must_use]
     pub fn with_patience(self, patience: Duration) -> Self {
         self.change(|config| config.patience = patience)
