@@ -31,7 +31,7 @@
 //! | layer | by default |
 //! |---|---|
 //! | [`Fallback`](crate::Fallback) | knows no other route: calls stay where they are sent until a [`Ladder`](crate::Ladder) says where else they may go. Asks circuits, quotas and pools before it sends a call anywhere |
-//! | [`Retry`](crate::Retry) | the [`Reactions`](crate::Reactions) table, a budget of 500 tokens; never after a timeout, because the work may be billed twice |
+//! | [`Retry`](crate::Retry) | the [`Reactions`](crate::Reactions) table, a budget of 500 tokens; not after a timeout, because the work may be billed twice (a ladder that is set does move on then) |
 //! | [`CircuitBreaker`](crate::CircuitBreaker) | one circuit for each route; opens when half of the calls of a minute, or ten in a row, fail |
 //! | [`TokenBudget`](crate::TokenBudget) | no quota is known: ledgers learn from refusals until [`quota`](StackBuilder::quota) tells them |
 //! | [`Pool`](crate::Pool) | 50 calls in flight for each region, up to 1000 more in line, each for up to a minute |
@@ -41,7 +41,7 @@
 //! inference may take (BEDROCK.md §7), so nothing is cut that the service would still answer, and a
 //! connection that hangs does not keep its places for ever.
 //!
-//! What another order would mean; all of them compile:
+//! What another order would mean; all but the last compile:
 //!
 //! | order | what happens |
 //! |---|---|
@@ -51,7 +51,7 @@
 //! | `TokenBudget` around `CircuitBreaker` | calls stand in line for quota to be refused by an open circuit |
 //! | `Pool` around `TokenBudget` | calls that wait for the quota of one model fill the places of all others |
 //! | `Pool` around `Retry` | calls keep their places while they wait for their next attempt |
-//! | `Classify` elsewhere | what is inside of it reads causes by the catalogue alone, without its rules |
+//! | `Classify` further out | the errors of `Bedrock` have no cause yet that a layer inside of it could read: it does not compile |
 //!
 //! # The same by hand
 //!
