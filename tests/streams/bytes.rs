@@ -4,6 +4,7 @@
 use std::ops::Range;
 
 use bedrock_sim::{Recording, RecordingEnd};
+use rand::{RngExt, SeedableRng, rngs::StdRng};
 use tower_bedrock::Cause;
 
 use crate::{outcome::End, player::play_each, recordings::begun, row::Calls};
@@ -177,6 +178,56 @@ async fn a_byte_that_changes_is_noticed() {
             assert!(is_one_of, "byte {at}: {outcome:?}");
         })
         .await;
+    }
+}
+
+/// What `chance` makes of a stream: frames and bytes that are lost, doubled, moved or changed, and
+/// noise.
+fn garble(stream: &Recorded, chance: &mut StdRng) -> Vec<u8> {
+    let mut starts = vec![0];
+    starts.extend(stream.ends());
+    let mut frames: Vec<_> = starts
+        .windows(2)
+        .map(|frame| stream.bytes[frame[0]..frame[1]].to_vec())
+        .collect();
+    for _ in 0..chance.random_range(1..4) {
+        let (at, other) = (
+            chance.random_range(0..frames.len()),
+            chance.random_range(0..frames.len()),
+        );
+        match chance.random_range(0..4) {
+            0 => frames.swap(at, other),
+            1 => frames[at] = frames[other].clone(),
+            2 => frames[at].truncate(chance.random_range(0..50)),
+            _ => {
+                frames[at] = (0..chance.random_range(0..50))
+                    .map(|_| chance.random())
+                    .collect()
+            }
+        }
+    }
+    frames.concat()
+}
+
+/// Whatever comes, nothing panics or hangs; nothing is delivered but what was sent, and without its
+/// last event no answer is whole.
+#[tokio::test(start_paused = true)]
+async fn no_noise_passes_for_an_answer() {
+    let mut chance = StdRng::seed_from_u64(19);
+    for (stream, last) in [(nova_text(), "stop"), (claude(), "message_stop")] {
+        let recordings = (0..500).map(|_| of_bytes(&garble(&stream, &mut chance)));
+        let (mut whole, mut broken) = (0, 0);
+        play_each(stream.calls, recordings.collect(), |number, outcome| {
+            let mut events = outcome.events.iter().map(String::as_str);
+            assert!(events.all(|event| stream.events.contains(&event)));
+            let has_last = outcome.events.iter().any(|event| event == last);
+            assert_eq!(outcome.end == End::Whole, has_last, "{number}: {outcome:?}");
+            whole += u32::from(has_last);
+            broken += u32::from(!has_last);
+        })
+        .await;
+        // Two frames that changed places do no harm.
+        assert!(whole > 10 && broken > 100, "{whole} whole, {broken} broken");
     }
 }
 

@@ -93,7 +93,7 @@ pub(super) fn rows() -> Vec<Row> {
         Row::new(
             "an exception after the last event",
             "METR/hawk PR#1245",
-            "what was billed is kept; the answer is whole, so it is given",
+            "an error; but the answer is whole: it is given, and what it used is estimated",
         )
         .plays(
             begun()

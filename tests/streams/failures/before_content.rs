@@ -122,8 +122,8 @@ pub(super) fn rows() -> Vec<Row> {
         .costs(&[Nothing]),
         Row::new(
             "status 200 and a JSON body in the place of a stream",
-            "floci-io/floci PR#2889",
-            "an error, not an empty answer",
+            "a2aproject/a2a-rs#197",
+            "an error, not an answer without events",
         )
         .plays(Recording::new().bytes(*br#"{"message":"upstream is not available"}"#))
         .plays(whole())

@@ -87,7 +87,7 @@ pub(super) fn rows() -> Vec<Row> {
         .costs(&[USED]),
         Row::new(
             "usage before the end",
-            "effect-ts/effect#6237",
+            "anomalyco/opencode PR#46065",
             "whole, and the usage is the service's",
         )
         .plays(begun().block_stop().usage(11, 7).stop())

@@ -88,7 +88,7 @@ pub(super) fn rows() -> Vec<Row> {
         Row::new(
             "padding in every event",
             "aws-amplify/amplify-backend PR#2453",
-            "passed over",
+            "no trouble with a field that the model of the service does not have",
         )
         .plays(
             Recording::new()

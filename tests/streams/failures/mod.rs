@@ -1,7 +1,7 @@
 //! Stream failures that other projects had reported to them, each played through the whole stack.
 //!
 //! They were found in the issues of those projects. What a row says was wanted is what the reporter
-//! asked for, or what the fix made of it.
+//! asked for, or what the fix made of it. Where we do otherwise, the row says so.
 
 mod after_content;
 mod before_content;
