@@ -54,7 +54,7 @@ fn stack(
 /// in the neighbour region, the world.
 fn ladder(profile: &str, home: &str, neighbour: &str) -> Ladder {
     let model: ModelId = format!("{profile}.{BASE}").parse().expect("a model id");
-    Ladder::profiles(&model, home, Residency::Global)
+    Ladder::profiles(&model, [home], Residency::Global)
         .expect("a model with profiles")
         .then(tower_bedrock::Rung::model(model).at(neighbour))
         .and(Ladder::regions(["us-east-1"]))
