@@ -2,6 +2,7 @@
 
 mod cancel;
 mod causes;
+mod connections;
 mod operations;
 mod retries;
 mod socket;

@@ -3,6 +3,8 @@
 
 mod count;
 pub(crate) mod error;
+#[cfg(feature = "default-https-client")]
+mod https_client;
 mod intercept;
 mod operation;
 mod service;
@@ -14,6 +16,8 @@ mod tests;
 pub mod future;
 pub mod install;
 
+#[cfg(feature = "default-https-client")]
+pub use self::https_client::pooled_https_client;
 pub use self::{
     count::CountTokensEstimator, operation::SdkOperation, service::Bedrock,
     stream::MessageAssembler,
