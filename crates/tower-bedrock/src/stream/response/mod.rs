@@ -81,6 +81,8 @@ pub struct ResponseStream<E> {
     /// `None` when nothing more is read.
     source: Option<Pin<Box<dyn Source<E>>>>,
     held: VecDeque<E>,
+    /// How many of them come before the last of a whole answer, and so wait for nothing.
+    held_before_last: usize,
     lifecycle: Lifecycle,
     watchers: Watchers,
     /// How it ended, once that has been told.
@@ -115,6 +117,7 @@ impl<E: StreamEvent> ResponseStream<E> {
         Self {
             source: Some(Box::pin(Timed::new(events))),
             held: VecDeque::new(),
+            held_before_last: 0,
             lifecycle: Lifecycle::new(sent, call.deadline),
             watchers: Watchers::default(),
             end: None,

@@ -33,6 +33,7 @@ impl<E: StreamEvent> ResponseStream<E> {
         loop {
             match ready!(self.poll_read(cx)) {
                 Read::Event(event) => {
+                    self.held_before_last = self.held.len();
                     self.hold(event);
                     if self.lifecycle.is_answered(Instant::now()) {
                         break;
@@ -59,6 +60,7 @@ impl<E: StreamEvent> ResponseStream<E> {
                 Poll::Ready(Read::Release) => {}
                 // What breaks after the answer breaks nothing.
                 Poll::Ready(Read::End | Read::Broken(_)) => self.close(),
+                Poll::Pending if self.held_before_last > 0 => break,
                 Poll::Pending if self.end.is_some() && !self.held.is_empty() => break,
                 Poll::Pending => return Poll::Pending,
             }
@@ -135,6 +137,7 @@ impl<E: StreamEvent> Stream for ResponseStream<E> {
         loop {
             ready!(this.poll_rest(cx));
             if let Some(event) = this.held.pop_front() {
+                this.held_before_last = this.held_before_last.saturating_sub(1);
                 return Poll::Ready(Some(Ok(event)));
             }
             if this.source.is_none() {

@@ -95,6 +95,27 @@ async fn a_whole_answer_in_hand_is_over() {
     assert_eq!(drain(&mut stream).await.0.len(), 4);
 }
 
+/// A short answer that was held back whole is delivered at once: only its last event waits for the
+/// usage.
+#[tokio::test(start_paused = true)]
+async fn only_the_last_event_held_back_waits_for_the_usage() {
+    let hold_back = HoldBack::until_bytes(1_000);
+    let stream = stream_of(answer()).with_hold_back(hold_back);
+    let mut stream = stream.answered().await.unwrap();
+    let start = Instant::now();
+    for event in [
+        Event::Start,
+        Event::Text("Hello"),
+        Event::Text(", world"),
+        Event::Stop,
+    ] {
+        assert_eq!(start.elapsed(), Duration::ZERO, "before {event:?}");
+        assert_eq!(stream.next().await.unwrap().unwrap(), event);
+    }
+    assert_eq!(start.elapsed(), Duration::from_secs(1));
+    assert_eq!(stream.usage(), Some(&USAGE));
+}
+
 /// An answer that ends while it is held back, in a format whose end nobody knows, is whole and is
 /// delivered; its source is not asked again.
 #[tokio::test(start_paused = true)]
