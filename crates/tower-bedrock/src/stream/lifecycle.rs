@@ -95,7 +95,11 @@ impl Lifecycle {
 
     /// An event came.
     pub(crate) fn event(&mut self, facts: &EventFacts, now: Instant) {
-        if let Some(since) = self.waits_since.take() {
+        // What else comes once the answer is whole does not prolong the wait for the usage.
+        if !self.is_whole()
+            && let Some(since) = self.waits_since.take()
+            && !self.was_away(since, now)
+        {
             self.waited += now.saturating_duration_since(since);
         }
         self.first_event.get_or_insert(now);
@@ -122,13 +126,21 @@ impl Lifecycle {
             if at > now {
                 return Silence::Wait(Some(at));
             }
-            let is_late = now.saturating_duration_since(at) > LATE;
-            match then {
-                // Nobody was there to see an event come in time: the wait begins anew.
-                Silence::Stalled(_) if is_late => self.waits_since = Some(now),
-                then => return then,
+            // Nobody was there to see an event come in time: the wait begins anew.
+            if self.was_away(since, now) {
+                self.waits_since = Some(now);
+            } else {
+                return then;
             }
         }
+    }
+
+    /// Whether a wait since `since` would have been over long before `now`, had anybody waited.
+    fn was_away(&self, since: Instant, now: Instant) -> bool {
+        matches!(
+            self.next_limit(since),
+            Some((at, Silence::Stalled(_))) if now.saturating_duration_since(at) > LATE
+        )
     }
 
     /// The next limit of a wait, and what follows when it passes.

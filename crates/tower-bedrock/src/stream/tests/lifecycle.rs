@@ -98,6 +98,20 @@ async fn a_caller_who_was_away_waits_anew() {
     );
 }
 
+/// Nor has one who finds an event when it comes back: nobody knows how long that has lain there, and
+/// what is left of the whole is left.
+#[tokio::test(start_paused = true)]
+async fn a_caller_who_was_away_uses_up_nothing() {
+    let mut rig = Rig::new(LIMITS.with_whole(Duration::from_secs(15)));
+    rig.event(1_000, &Event::Start);
+    assert_eq!(rig.silence(1_000), rig.waits_until(11_000));
+    rig.event(3_600_000, &Event::Text("a"));
+    assert_eq!(rig.silence(3_600_000), rig.waits_until(3_610_000));
+    rig.event(3_609_000, &Event::Text("b"));
+    // One second, and nine.
+    assert_eq!(rig.silence(3_609_000), rig.waits_until(3_614_000));
+}
+
 /// The deadline counts whoever is slow, and comes first if it is first.
 #[tokio::test(start_paused = true)]
 async fn the_deadline_counts_whoever_is_slow() {
@@ -123,6 +137,18 @@ async fn a_whole_answer_only_waits_for_its_usage() {
     let mut rig = Rig::until(LIMITS, Some(2_000));
     rig.event(1_000, &Event::Stop);
     assert_eq!(rig.silence(1_000), rig.waits_until(2_000));
+}
+
+/// What else comes after the end does not prolong the wait for the usage.
+#[tokio::test(start_paused = true)]
+async fn events_after_the_end_do_not_prolong_the_wait() {
+    let mut rig = Rig::new(LIMITS.with_usage(Duration::from_secs(3)));
+    rig.event(1_000, &Event::Stop);
+    for millis in [1_000, 2_000, 3_000] {
+        assert_eq!(rig.silence(millis), rig.waits_until(4_000));
+        rig.event(millis + 500, &Event::Foreign);
+    }
+    assert_eq!(rig.silence(4_000), Silence::Finish);
 }
 
 /// Without limits a stream is waited for as long as it takes; limits beyond the clock are none.
