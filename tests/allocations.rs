@@ -8,6 +8,10 @@ use std::{
     task::{Context, Poll},
 };
 
+use aws_sdk_bedrockruntime::{
+    primitives::Blob,
+    types::{PayloadPart, ResponseStream as ChunkEvent},
+};
 use futures_core::Stream;
 
 use tower::{Layer, Service, ServiceBuilder, service_fn};
@@ -326,4 +330,54 @@ fn a_stream_allocates_once_for_each_guard() {
         .layer(ClassifyLayer::new().with_rule(|_| None))
         .service(service(10_000));
     assert_eq!(stream_allocations(stack, &request, 0), 2 + 1);
+}
+
+/// What an event of the SDK tells of its stream is found out without keeping anything of it, whatever
+/// the format of its chunk. What is nested costs the parser the few bytes of its stack.
+#[test]
+fn the_facts_of_an_event_are_found_in_place() {
+    let _alone = MEASURING.lock().unwrap_or_else(PoisonError::into_inner);
+    let _profiler = dhat::Profiler::builder().testing().build();
+    for (chunk, allocated) in [
+        (
+            r#"{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"a \"b\""}}"#,
+            0,
+        ),
+        (
+            r#"{"type":"message_delta","delta":{"stop_reason":"end_turn"},"usage":{"output_tokens":5}}"#,
+            0,
+        ),
+        (
+            r#"{"contentBlockDelta":{"delta":{"text":"Hello"},"contentBlockIndex":0}}"#,
+            1,
+        ),
+        (
+            r#"{"generation":"Hello","prompt_token_count":null,"generation_token_count":2,"stop_reason":null}"#,
+            0,
+        ),
+        (r#"{"outputs":[{"text":"Hello","stop_reason":null}]}"#, 1),
+        (
+            r#"{"choices":[{"index":0,"delta":{"content":"Hello"},"finish_reason":null}]}"#,
+            1,
+        ),
+        (
+            r#"{"generations":[{"id":"1","text":"Hello","finish_reason":"COMPLETE"}]}"#,
+            1,
+        ),
+        (
+            r#"{"outputText":"Hello","index":0,"completionReason":null,"inputTextTokenCount":7}"#,
+            0,
+        ),
+    ] {
+        let part = PayloadPart::builder().bytes(Blob::new(chunk)).build();
+        let event = ChunkEvent::Chunk(part);
+        let round = || {
+            let before = dhat::HeapStats::get().total_blocks;
+            black_box(event.facts());
+            dhat::HeapStats::get().total_blocks - before
+        };
+        let least = (0..ROUNDS).map(|_| round()).min();
+        assert!(least <= Some(allocated), "{least:?} for {chunk}");
+        assert!(event.facts().has_known_end, "{chunk}");
+    }
 }

@@ -15,7 +15,12 @@
 //! §5.3): it ends a stream whatever its format, and has the counts. A format that is not in the table
 //! ends with it, or when the connection is closed in good order.
 
-use serde::Deserialize;
+use std::{fmt, marker::PhantomData};
+
+use serde::{
+    Deserialize, Deserializer,
+    de::{SeqAccess, Visitor},
+};
 use serde_json::value::RawValue;
 
 use super::{
@@ -60,12 +65,7 @@ pub(crate) fn facts(chunk: &[u8]) -> EventFacts {
 /// The text of the answer that is in a chunk.
 pub(crate) fn text(chunk: &[u8]) -> Option<String> {
     let chunk = serde_json::from_slice::<Chunk<'_>>(chunk).ok()?;
-    let choices: Option<Vec<Choice<'_>>> = parse(chunk.choices());
-    let choice = choices.and_then(|mut choices| choices.drain(..).next());
-    let of_choice = choice.and_then(|choice| {
-        let delta = choice.delta.or(choice.message);
-        choice.text.or_else(|| delta?.content)
-    });
+    let of_choice = parse::<Choices<'_>>(chunk.choices()).and_then(|choices| choices.text);
     let of_cohere = chunk.text.filter(|_| chunk.is_finished == Some(false));
     let of_nova = parse::<ContentBlockDelta<'_>>(chunk.content_block_delta);
     let text = parse::<Delta<'_>>(chunk.delta)
@@ -214,6 +214,15 @@ struct Choice<'a> {
     finish_reason: Option<&'a RawValue>,
 }
 
+/// What the choices of a chunk come to. There is one in almost every event: none is kept.
+#[derive(Default)]
+struct Choices<'a> {
+    bytes: u64,
+    has_end: bool,
+    /// That of the first.
+    text: Option<&'a RawValue>,
+}
+
 impl<'a> Chunk<'a> {
     fn choices(&self) -> Option<&'a RawValue> {
         self.outputs.or(self.choices).or(self.generations)
@@ -284,11 +293,11 @@ impl<'a> Chunk<'a> {
     /// Completions of text and chats. The counts may come in a chunk of their own after the last
     /// choice.
     fn completion(&self) -> Option<EventFacts> {
-        let choices: Vec<Choice<'_>> = parse(self.choices())?;
+        let choices: Choices<'_> = parse(self.choices())?;
         Some(EventFacts {
-            is_content: choices.iter().any(|choice| choice.bytes() > 0),
-            output_bytes: choices.iter().map(Choice::bytes).sum(),
-            is_end: choices.iter().any(Choice::is_end),
+            is_content: choices.bytes > 0,
+            output_bytes: choices.bytes,
+            is_end: choices.has_end,
             counts: parse::<Usage>(self.usage).map(Into::into),
             ..known()
         })
@@ -351,7 +360,41 @@ impl Delta<'_> {
     }
 }
 
-impl Choice<'_> {
+impl<'de: 'a, 'a> Deserialize<'de> for Choices<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Sum<'a>(PhantomData<Choices<'a>>);
+
+        impl<'de: 'a, 'a> Visitor<'de> for Sum<'a> {
+            type Value = Choices<'a>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("choices")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut choices: A) -> Result<Self::Value, A::Error> {
+                let mut sum = Choices::default();
+                let mut is_first = true;
+                while let Some(choice) = choices.next_element::<Choice<'a>>()? {
+                    sum.bytes += choice.bytes();
+                    sum.has_end |= choice.is_end();
+                    if std::mem::take(&mut is_first) {
+                        sum.text = choice.into_text();
+                    }
+                }
+                Ok(sum)
+            }
+        }
+
+        deserializer.deserialize_seq(Sum(PhantomData))
+    }
+}
+
+impl<'a> Choice<'a> {
+    fn into_text(self) -> Option<&'a RawValue> {
+        let delta = self.delta.or(self.message);
+        self.text.or_else(|| delta?.content)
+    }
+
     fn bytes(&self) -> u64 {
         let delta = self.delta.as_ref().or(self.message.as_ref());
         delta.map_or(0, Delta::bytes) + self.text.map_or(0, text_bytes)
