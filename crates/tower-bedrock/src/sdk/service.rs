@@ -54,6 +54,12 @@ use crate::{
 ///
 /// Always ready. Bound what is in flight with a layer.
 ///
+/// # Boxes and buffers
+///
+/// A Tower `Buffer` around a boxed service, with or without layers in between, makes calls that the
+/// compiler does not take for `Send` when they are awaited in an async block
+/// (rust-lang/rust#102211): box outside of the buffer. Any other order can be awaited anywhere.
+///
 /// # Cancellation
 ///
 /// Dropping the future drops the SDK's call and its connection's request. The service may have done,

@@ -153,6 +153,10 @@ impl Block {
                     .set_error(delta.error);
                 ContentBlock::Image(image.build().ok()?)
             }
+            Self::Reasoning {
+                text,
+                signature: None,
+            } if text.is_empty() => return None,
             Self::Reasoning { text, signature } => {
                 let reasoning = ReasoningTextBlock::builder()
                     .text(text)
@@ -161,6 +165,7 @@ impl Block {
                     reasoning.build().ok()?,
                 ))
             }
+            Self::Redacted(bytes) if bytes.is_empty() => return None,
             Self::Redacted(bytes) => ContentBlock::ReasoningContent(
                 ReasoningContentBlock::RedactedContent(Blob::new(bytes)),
             ),

@@ -53,6 +53,8 @@ impl ResponseStream<ConverseStreamOutput> {
 
     /// Waits for the rest of the answer; gives its text alone, without reasoning and tools.
     ///
+    /// Dropping the future loses what it has read.
+    ///
     /// # Errors
     ///
     /// Why the stream broke off. What had come of it is lost.
@@ -73,6 +75,8 @@ impl ResponseStream<ConverseStreamOutput> {
 impl ResponseStream<InvokeModelEvent> {
     /// Waits for the rest of the answer; gives its text alone, without reasoning and tools, in any
     /// format of which [`ResponseStream`] knows the end.
+    ///
+    /// Dropping the future loses what it has read.
     ///
     /// # Errors
     ///

@@ -81,3 +81,6 @@ impl StreamOptions {
         stream.answered().await
     }
 }
+
+#[cfg(test)]
+mod tests;
