@@ -56,9 +56,9 @@ use crate::{
 ///
 /// # Boxes and buffers
 ///
-/// A Tower `Buffer` around a boxed service, with or without layers in between, makes calls that the
-/// compiler does not take for `Send` when they are awaited in an async block
-/// (rust-lang/rust#102211): box outside of the buffer. Any other order can be awaited anywhere.
+/// `oneshot` through a Tower `Buffer` around a boxed service, with or without layers in between, is
+/// something that the compiler does not take for `Send` within an async block
+/// (rust-lang/rust#102211). Box outside of the buffer, or spawn the future by itself.
 ///
 /// # Cancellation
 ///
