@@ -79,6 +79,18 @@ async fn installing_twice_is_installing_once() {
     }
 }
 
+/// Of two stacks that are installed one after the other, the first stays.
+#[tokio::test(start_paused = true)]
+async fn what_was_installed_first_stays() {
+    let (first, second) = (Rig::bare(), retrying());
+    for (rigs, attempts) in [([&first, &second], 1), ([&second, &first], 3)] {
+        let sim = sick();
+        let config = rigs.into_iter().fold(five_retries(&sim), install);
+        assert!(!ask(&Client::from_conf(config.build())).await);
+        assert_eq!(requests(&sim), attempts);
+    }
+}
+
 /// Whatever a single call asks of the SDK's own retries, they stay off.
 #[tokio::test(start_paused = true)]
 async fn a_calls_own_retries_do_not_multiply() {

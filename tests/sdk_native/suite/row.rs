@@ -6,7 +6,7 @@ use aws_sdk_bedrockruntime::config::{Builder, StalledStreamProtectionConfig, ret
 use bedrock_sim::{FaultSpec, Scenario, ScenarioBuilder, SimService};
 use tokio::{
     task::JoinSet,
-    time::{Instant, sleep},
+    time::{Instant, sleep, timeout},
 };
 use tower_bedrock_tests::{in_process, scenario};
 
@@ -18,6 +18,9 @@ use super::{
 
 /// Changes the SDK's configuration.
 pub(crate) type Configure = fn(Builder) -> Builder;
+
+/// Longer than any row takes.
+const FOR_EVER: Duration = Duration::from_secs(7 * 24 * 3_600);
 
 /// A scenario, and what is asked in it.
 pub(crate) struct Row {
@@ -98,10 +101,14 @@ impl Row {
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
         let face = face((self.config)(config), &rig);
         let start = Instant::now();
-        let told = match self.apart {
-            None => self.in_turn(&face).await,
-            Some(by) => self.together(&face, by).await,
+        let told = async {
+            match self.apart {
+                None => self.in_turn(&face).await,
+                Some(by) => self.together(&face, by).await,
+            }
         };
+        // On a paused clock, what never ends does so at once.
+        let told = timeout(FOR_EVER, told).await.expect("it never ends");
         let took = start.elapsed();
         let mut quotas = rig.quotas().snapshot();
         // They come in no order.
