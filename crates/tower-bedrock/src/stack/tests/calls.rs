@@ -1,5 +1,7 @@
+use std::sync::atomic::{AtomicU32, Ordering};
+
 use super::*;
-use crate::{CircuitState, PoolKey, Pools};
+use crate::{CircuitState, PoolKey, Pools, TokenBudgetEvent, TokenBudgetLayer};
 
 /// Without a ladder a call stays on its own route.
 #[tokio::test(start_paused = true)]
@@ -41,6 +43,11 @@ async fn calls_go_around_an_open_circuit() {
             "straight to where it is answered"
         );
     }
+    assert_eq!(
+        breakers.snapshot_of(&route()).refused,
+        0,
+        "asked, not tried"
+    );
 
     service.fail(None, None);
     tokio::time::advance(Duration::from_secs(10)).await;
@@ -54,7 +61,16 @@ async fn calls_go_around_an_open_circuit() {
 #[tokio::test(start_paused = true)]
 async fn calls_go_around_a_quota_that_is_used_up() {
     let service = Regions::default();
+    let refused = Arc::new(AtomicU32::new(0));
+    let counter = Arc::clone(&refused);
+    let count = move |event: &TokenBudgetEvent<'_>| {
+        if let TokenBudgetEvent::Refused { .. } = event {
+            counter.fetch_add(1, Ordering::Relaxed);
+        }
+    };
+    let quotas = Quotas::new().with_home_region(HOME);
     let stack = Stack::over(service.clone(), HOME)
+        .token_budget(TokenBudgetLayer::new(quotas).on_event(count))
         .quota(route(), Quota::new().with_requests_per_minute(3))
         .fallback(to_second())
         .build()
@@ -67,6 +83,7 @@ async fn calls_go_around_a_quota_that_is_used_up() {
     let sent_to = service.sent_to();
     assert_eq!(sent_to[..3], ["-"; 3]);
     assert_eq!(sent_to[3..], [SECOND; 7]);
+    assert_eq!(refused.load(Ordering::Relaxed), 0, "asked, not tried");
 }
 
 /// Where there is no other route, a call waits for its quota.
@@ -159,4 +176,5 @@ async fn calls_go_around_a_full_pool() {
     assert_eq!(service.sent_to(), ["-", "-", "-", SECOND, SECOND]);
     let pool = stack.pools().unwrap().snapshot_of(&PoolKey::region(HOME));
     assert_eq!((pool.in_flight, pool.waiting), (0, 0));
+    assert_eq!(pool.refused, 0, "asked, not tried");
 }
