@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     call::CallContext,
-    cause::{NextRoute, Reactions, RetryReaction},
+    cause::{Cause, NextRoute, Reactions, RetryReaction},
     error::Error,
     retry::Jitter,
     route_gate::RouteGate,
@@ -103,12 +103,15 @@ impl Config {
         Ok(progress)
     }
 
-    /// Whether another route might answer a call that failed with `error`.
-    pub(super) fn moves_on(&self, call: &CallContext, error: &Error) -> bool {
+    /// Whether another route might answer a call that failed with `error` on the route `index`.
+    pub(super) fn moves_on(&self, call: &CallContext, index: usize, error: &Error) -> bool {
         let reaction = self.reactions.of(error);
+        // That there is no such rung says nothing of the call, nor of the other rungs.
+        let is_missing_rung = index > 0 && error.cause() == Cause::NotFound;
         let is_unwanted = matches!(reaction.retry, RetryReaction::BackoffIfAllowed { .. })
             && call.retry.retry_timeouts == Some(false);
-        !call.fallback.is_disabled && reaction.next_route != NextRoute::Never && !is_unwanted
+        let moves = reaction.next_route != NextRoute::Never || is_missing_rung;
+        !call.fallback.is_disabled && moves && !is_unwanted
     }
 
     pub(super) fn tell(&self, event: &FallbackEvent<'_>) {

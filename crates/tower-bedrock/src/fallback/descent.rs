@@ -153,7 +153,7 @@ impl Descent {
             self.progress.outgrew(chooser.routes.window(choice.index));
         }
 
-        if !config.moves_on(call, &error) {
+        if !config.moves_on(call, choice.index, &error) {
             return Some(self.give_up(error));
         }
         let most = call.retry.max_attempts;

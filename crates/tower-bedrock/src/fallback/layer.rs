@@ -33,7 +33,9 @@ use crate::{
 /// A call moves on when its [`Cause`](crate::Cause) says that another route may help
 /// ([`NextRoute`](crate::NextRoute)): at once where waiting does not help, as for an overloaded model
 /// or a region that is down, and when the retries below are spent for what may pass. What another
-/// route would answer the same, such as an invalid request, is given back. Each route is tried at
+/// route would answer the same, such as an invalid request, is given back. A rung that the service
+/// does not know ([`NotFound`](crate::Cause::NotFound)) is passed over, whatever the table says; the
+/// call's own route is not, by default, since it may be misspelt. Each route is tried at
 /// most once for a call, all under its one deadline and its one
 /// [`max_attempts`](crate::RetryOverride::max_attempts). A reply whose head has come is never moved.
 ///
@@ -81,8 +83,8 @@ use crate::{
 /// * The rung's own [cap](crate::Rung::with_max_per_second).
 /// * The call itself: [`Request::without_fallback`](crate::Request::without_fallback).
 ///
-/// What else is in a request goes along as it is: a `maxTokens` above the other model's maximum, a
-/// guardrail or a prompt that another region does not have, are refused there, and the call ends.
+/// What else is in a request goes along as it is: a `maxTokens` above the other model's maximum is
+/// refused there, and the call ends; so it may with a guardrail that another region does not have.
 ///
 /// # Shared state
 ///

@@ -45,6 +45,30 @@ async fn causes_move_on_as_the_table_says() {
     }
 }
 
+/// A rung that the service does not know is passed over, by warm calls too; what another route would
+/// answer the same is given back from a rung as from the primary.
+#[tokio::test]
+async fn a_rung_that_is_not_there_is_passed_over() {
+    for (cause, moves) in [(Cause::NotFound, true), (Cause::InvalidRequest, false)] {
+        for (share, expected) in [(0.0, 2), (1.0, 0)] {
+            let bed = Bed::new(
+                move |call| match call.route.region.as_ref().unwrap().as_str() {
+                    "us-west-2" => Err(Error::new(cause)),
+                    "us-east-1" if share == 0.0 => Err(Error::new(Cause::ServiceUnavailable)),
+                    _ => Ok(()),
+                },
+            );
+            let ladder = Ladder::regions(["us-west-2", "us-east-2"]).with_warm_share(share);
+            let service = FallbackLayer::new(ladder).unwrap().layer(bed);
+            match service.oneshot(home()).await {
+                Ok(response) if moves => assert_eq!(response.served().route_index, expected),
+                Err(error) if !moves => assert_eq!(error.cause(), cause),
+                other => panic!("{other:?} after {cause}"),
+            }
+        }
+    }
+}
+
 const SONNET_WEST: &str = "anthropic.claude-sonnet-4-6@us-west-2";
 const SONNET_OHIO: &str = "anthropic.claude-sonnet-4-6@us-east-2";
 
