@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use bedrock_sim::Scenario;
-use tower_bedrock::{Cause, Quota, RetryLayer, Route};
+use tower_bedrock::{Cause, Priority, Quota, RetryLayer, Route};
 use tower_bedrock_tests::{MODEL, model, scenario};
 
 use super::{
@@ -99,4 +99,44 @@ async fn a_hold_is_settled_to_what_was_used() {
         );
         assert!(quota.tokens_used > 0);
     }
+}
+
+fn ten_a_minute() -> Rig {
+    let quota = Quota::new().with_requests_per_minute(10);
+    retrying().budgeted(&route(), quota, |layer| {
+        layer.with_max_wait(Duration::from_secs(3_600))
+    })
+}
+
+/// What is urgent goes first, although it came last; on both faces each call at the same time.
+#[tokio::test(start_paused = true)]
+async fn what_is_urgent_goes_first() {
+    let calls = [Priority::Low, Priority::Normal, Priority::High].map(|priority| {
+        // The first ten take the minute's requests.
+        vec![Call::converse().with_priority(priority); 20]
+    });
+    let row = Row::new(scenario(), ten_a_minute).calls(calls.concat());
+    let outcome = row.apart(Duration::from_millis(1)).outcome().await;
+    assert_eq!(outcome.answered(), 60);
+    let last_of = |calls: std::ops::Range<usize>| outcome.when[calls].iter().max().copied();
+    let first_of = |calls: std::ops::Range<usize>| outcome.when[calls].iter().min().copied();
+    assert!(last_of(40..60) <= first_of(20..40), "high before normal");
+    assert!(last_of(20..40) <= first_of(10..20), "normal before low");
+}
+
+/// A tenant with few calls is not kept waiting by one with many.
+#[tokio::test(start_paused = true)]
+async fn tenants_share_fairly() {
+    let mut calls = vec![Call::converse().with_tenant("many"); 60];
+    calls.extend(vec![Call::converse().with_tenant("few"); 5]);
+    let row = Row::new(scenario(), ten_a_minute).calls(calls);
+    let outcome = row.apart(Duration::from_millis(1)).outcome().await;
+    assert_eq!(outcome.answered(), 65);
+    let last_of_few = outcome.when[60..].iter().max().expect("there are five");
+    assert!(*last_of_few < Duration::from_secs(130), "{last_of_few:?}");
+    assert!(
+        outcome.took > Duration::from_secs(300),
+        "{:?}",
+        outcome.took
+    );
 }

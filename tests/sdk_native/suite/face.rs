@@ -75,6 +75,16 @@ impl Call {
         Self::of(Op::Converse)
     }
 
+    pub(crate) fn with_tenant(mut self, tenant: &'static str) -> Self {
+        self.tenant = Some(tenant);
+        self
+    }
+
+    pub(crate) fn with_priority(mut self, priority: Priority) -> Self {
+        self.priority = Some(priority);
+        self
+    }
+
     /// Drops the stream after so many events.
     pub(crate) fn dropped_after(mut self, events: usize) -> Self {
         self.events = Some(events);

@@ -13,6 +13,8 @@ use super::streams::Streamed;
 pub(crate) struct Outcome {
     /// What each call was told, in the order of the calls.
     pub(crate) told: Vec<Told>,
+    /// When each was told.
+    pub(crate) when: Vec<Duration>,
     /// What the service counted.
     pub(crate) ledger: Ledger,
     /// How long it took, on the paused clock.

@@ -79,6 +79,7 @@ impl Row {
         assert_eq!(fluent.decisions, tower.decisions, "fluent and tower");
         assert_eq!(fluent.ledger, tower.ledger, "fluent and tower");
         assert_eq!(fluent.quotas, tower.quotas, "fluent and tower");
+        assert_eq!(fluent.when, tower.when, "fluent and tower");
         assert_eq!(fluent.took, tower.took, "fluent and tower");
         // Whatever happened, nothing is under way any more.
         let totals = &fluent.ledger.totals;
@@ -109,12 +110,14 @@ impl Row {
         };
         // On a paused clock, what never ends does so at once.
         let told = timeout(FOR_EVER, told).await.expect("it never ends");
+        let (told, when) = told.into_iter().unzip();
         let took = start.elapsed();
         let mut quotas = rig.quotas().snapshot();
         // They come in no order.
         quotas.sort_by_key(|quota| format!("{:?}", quota.key));
         Outcome {
             told,
+            when,
             took,
             ledger: sim.ledger(),
             decisions: rig.decisions(),
@@ -123,26 +126,30 @@ impl Row {
         }
     }
 
-    async fn in_turn(&self, face: &Face) -> Vec<Told> {
+    async fn in_turn(&self, face: &Face) -> Vec<(Told, Duration)> {
+        let start = Instant::now();
         let mut told = Vec::new();
         for call in &self.calls {
-            told.push(face.make(call).await);
+            told.push((face.make(call).await, start.elapsed()));
         }
         told
     }
 
-    async fn together(&self, face: &Face, apart: Duration) -> Vec<Told> {
+    async fn together(&self, face: &Face, apart: Duration) -> Vec<(Told, Duration)> {
+        let start = Instant::now();
         let mut calls = JoinSet::new();
         for (at, call) in self.calls.iter().cloned().enumerate() {
             let face = face.clone();
             let when = apart * u32::try_from(at).expect("a few calls");
             calls.spawn(async move {
                 sleep(when).await;
-                (at, face.make(&call).await)
+                (at, face.make(&call).await, start.elapsed())
             });
         }
         let mut told = calls.join_all().await;
-        told.sort_by_key(|(at, _)| *at);
-        told.into_iter().map(|(_, told)| told).collect()
+        told.sort_by_key(|(at, ..)| *at);
+        told.into_iter()
+            .map(|(_, told, when)| (told, when))
+            .collect()
     }
 }

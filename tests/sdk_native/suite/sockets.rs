@@ -225,3 +225,55 @@ async fn signatures_hold_on_the_wire() -> TestResult {
     }
     Ok(())
 }
+
+/// Two hundred calls of all kinds at once on several threads, in trouble, a third of which go away:
+/// the rest come to an end, and nothing is left of any.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_calls_on_several_threads_leave_nothing_behind() -> TestResult {
+    let ops = [
+        Op::Converse,
+        Op::ConverseStream,
+        Op::InvokeModel,
+        Op::InvokeModelWithResponseStream,
+    ];
+    for face in FACES {
+        let trouble = scenario()
+            .fault(FaultSpec::error(ErrorText::InternalServer).every(5))
+            .fault(FaultSpec::new(FaultKind::Reset).every(11))
+            .fault(FaultSpec::new(FaultKind::StreamCut { after_events: 5 }).every(7));
+        let server = Server::bind("127.0.0.1:0", trouble.build()?).await?;
+        let route = Route::to(MODEL.parse()?);
+        let quota = Quota::new().with_tokens_per_minute(10_000_000);
+        let rig = at_once()
+            .pooled(|pools| pools.with_max_in_flight(20))
+            .budgeted(&route, quota, |layer| layer);
+        let face = face(config(server.url()), &rig);
+        let mut calls = tokio::task::JoinSet::new();
+        let mut going = Vec::new();
+        for (number, op) in ops.into_iter().cycle().take(200).enumerate() {
+            let face = face.clone();
+            let call = Call::of(op).dropped_after(number % 12);
+            let task = calls.spawn(async move { face.make(&call).await });
+            if number % 3 == 0 {
+                going.push(task);
+            }
+        }
+        for task in going {
+            tokio::task::yield_now().await;
+            task.abort();
+        }
+        let mut ended = 0;
+        while let Some(done) = calls.join_next().await {
+            ended += usize::from(done.is_ok());
+        }
+        assert!(ended >= 133, "{ended}");
+        assert_eq!(rig.in_pools(), 0);
+        let quota = rig.quotas().snapshot_of(&route);
+        assert_eq!(
+            (quota.waiting, quota.tokens_held, quota.tokens_waiting),
+            (0, 0, 0)
+        );
+        server.shutdown().await;
+    }
+    Ok(())
+}
