@@ -95,7 +95,7 @@ async fn patience_keeps_a_call_on_an_earlier_route() {
 async fn a_route_that_is_free_too_late_is_closed() {
     let gate = says(closed(None), after(15), after(16));
     let layer = layer(&[WEST, OHIO]).with_gate(gate);
-    for (deadline, expected) in [(20, &[WEST, OHIO][..]), (10, &[WEST])] {
+    for (deadline, expected) in [(20, &[WEST, OHIO][..]), (16, &[WEST, OHIO]), (10, &[WEST])] {
         let bed = Bed::new(|_| Err(Error::new(Cause::ModelOverloaded)));
         let service = layer.layer(bed.clone());
         let request = request(EAST).with_timeout(secs(deadline));

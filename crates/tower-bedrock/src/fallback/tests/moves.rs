@@ -45,6 +45,25 @@ async fn causes_move_on_as_the_table_says() {
     }
 }
 
+/// What a service below says of an answer stands: that it is degraded, that it took more attempts.
+#[tokio::test]
+async fn what_was_said_below_stands() {
+    let bed = tower::service_fn(|_: Request<()>| async {
+        let served = Served {
+            attempts: 5,
+            degraded: true,
+            ..Served::default()
+        };
+        Ok::<_, Error>(Response::new((), served, None))
+    });
+    let service = layer(&[SONNET_WEST]).layer(bed);
+    let response = service.oneshot(home()).await.unwrap();
+    let served = response.served();
+    assert!(served.degraded);
+    assert_eq!(served.attempts, 5);
+    assert_eq!(served.route, home().context().route);
+}
+
 /// A rung that the service does not know is passed over, by warm calls too; what another route would
 /// answer the same is given back from a rung as from the primary.
 #[tokio::test]

@@ -111,6 +111,29 @@ async fn beyond_a_cap_the_next_rung_is_taken() {
     );
 }
 
+/// A call that takes a capped rung although it has to wait there, or may be refused, counts too.
+#[tokio::test(start_paused = true)]
+async fn a_cap_counts_calls_that_wait() {
+    for says in [
+        |seconds| Passage::After(secs(seconds)),
+        |seconds| closed(Some(secs(seconds))),
+    ] {
+        let gate = Says::new(move |route| match route.to_string().as_str() {
+            "m.x@us-east-1" => says(9),
+            _ => says(5),
+        });
+        let rung = Rung::in_region("us-west-2").with_max_per_second(1.0);
+        let layer = FallbackLayer::new(Ladder::new().then(rung)).unwrap();
+        let bed = Bed::new(|_| Ok(()));
+        let service = layer.with_gate(gate).layer(bed.clone());
+        for _ in 0..2 {
+            let request = request("m.x@us-east-1");
+            service.clone().oneshot(request).await.unwrap();
+        }
+        assert_eq!(bed.routes(), ["m.x@us-west-2", "m.x@us-east-1"]);
+    }
+}
+
 /// A warm share of the calls takes the first rung although the primary is well: as many as were
 /// asked for, the same ones for the same seed.
 #[tokio::test]
@@ -164,6 +187,8 @@ async fn a_warm_call_is_a_call_like_any_other() {
     assert_eq!(index(all(&["global.m.x", west]), primary()).await, 2);
     assert_eq!(index(all(&["global.m.x"]), primary()).await, 0);
     assert_eq!(index(all(&["m.sick", west]), primary()).await, 0);
+    // A rung that is the primary itself is none.
+    assert_eq!(index(all(&["m.x@us-east-1", west]), primary()).await, 2);
     for passage in [closed(None), Passage::After(secs(1))] {
         let gate = Says::new(move |route| match route.to_string().as_str() {
             "m.x@us-west-2" => passage,
