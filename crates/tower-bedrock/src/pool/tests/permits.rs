@@ -20,6 +20,8 @@ enum Step {
     GiveUp(usize),
     /// Somebody who was granted a place comes for it.
     Come(usize),
+    /// Somebody who came for a place gives it back for now, and stands where he stood.
+    StepBack(usize),
     Limit(usize),
 }
 
@@ -29,6 +31,7 @@ fn step() -> impl Strategy<Value = Step> {
         3 => Just(Step::Finish),
         1 => any::<usize>().prop_map(Step::GiveUp),
         3 => any::<usize>().prop_map(Step::Come),
+        1 => any::<usize>().prop_map(Step::StepBack),
         1 => (0..6_usize).prop_map(Step::Limit),
     ]
 }
@@ -40,6 +43,8 @@ struct Reference {
     in_flight: usize,
     line: VecDeque<u64>,
     granted: Vec<u64>,
+    /// Those in flight who had to wait.
+    came: Vec<u64>,
 }
 
 impl Reference {
@@ -64,8 +69,8 @@ impl Wake for Count {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2000))]
 
-    /// Whoever comes, goes and gives up, and however the limit changes: places are granted in the
-    /// order of arrival, never more than the limit, none is lost, and who gets one is woken.
+    /// Whoever comes, goes, gives up and steps back, and however the limit changes: places are granted
+    /// in the order of arrival, never more than the limit, none is lost, and who gets one is woken.
     #[test]
     fn permits_go_in_order_and_none_is_lost(limit in 0..5_usize, steps in vec(step(), 0..80)) {
         let mut permits = Permits::new(limit);
@@ -91,6 +96,9 @@ proptest! {
                 Step::Finish if reference.in_flight > 0 => {
                     permits.give_back();
                     reference.in_flight -= 1;
+                    if reference.came.len() > reference.in_flight {
+                        reference.came.pop();
+                    }
                 }
                 Step::GiveUp(who) => {
                     let all: Vec<_> =
@@ -106,12 +114,22 @@ proptest! {
                     let number = reference.granted.remove(who % reference.granted.len());
                     prop_assert!(permits.poll(number, &waker).0);
                     reference.in_flight += 1;
+                    reference.came.push(number);
+                }
+                Step::StepBack(who) if !reference.came.is_empty() => {
+                    let number = reference.came.remove(who % reference.came.len());
+                    permits.give_back();
+                    permits.rejoin(number);
+                    prop_assert!(!permits.poll(number, &waker).0);
+                    reference.in_flight -= 1;
+                    let place = reference.line.partition_point(|&waits| waits < number);
+                    reference.line.insert(place, number);
                 }
                 Step::Limit(limit) => {
                     permits.set_limit(limit);
                     reference.limit = limit;
                 }
-                Step::Finish | Step::Come(_) => {}
+                Step::Finish | Step::Come(_) | Step::StepBack(_) => {}
             }
             permits.grant(&mut woken);
             let left = reference.granted.len().min(granted_before);

@@ -163,3 +163,46 @@ async fn a_call_that_is_admitted_again_keeps_its_turn() {
     let expected = [(0, 0), (2, 10), (1, 20), (3, 30)];
     assert_eq!(*order.lock().unwrap(), expected);
 }
+
+/// Dropped at any point of being admitted once more, a call leaves nothing behind, and the next goes.
+#[tokio::test(start_paused = true)]
+async fn a_call_that_is_admitted_again_can_be_dropped_at_any_point() {
+    let mut ends = (0, 0);
+    for polls in 1..40 {
+        let pools = Pools::new().with_max_in_flight(1);
+        let service = over(&pools, steady(secs(4)));
+        let listener = Arc::new(Readmits::default());
+        let first = tokio::spawn(service.clone().oneshot(request()));
+        settle_tasks().await;
+        let mut request_again = request();
+        request_again.context_mut().send_signal = Some(SendSignal::new(&listener, 1));
+        let call = service.clone().oneshot(request_again);
+        let mut victim = tokio_test::task::spawn(call);
+        let mut is_over = false;
+        for _ in 0..polls {
+            is_over = victim.poll().is_ready();
+            if is_over {
+                break;
+            }
+            sleep(Duration::from_millis(500)).await;
+        }
+        let later = tokio::spawn(service.clone().oneshot(request()));
+        settle_tasks().await;
+        drop(victim);
+        first.await.unwrap().unwrap();
+        later.await.unwrap().unwrap();
+        let left = snapshot(&pools);
+        assert_eq!(
+            (left.in_flight, left.waiting),
+            (0, 0),
+            "after {polls} polls"
+        );
+        if is_over {
+            ends.1 += 1;
+        } else {
+            ends.0 += 1;
+        }
+    }
+    // 4 s in line, 5 s until it is admitted again, 4 s in flight, looked at twice a second.
+    assert!(ends.0 > 20 && ends.1 > 5, "{ends:?}");
+}
