@@ -86,6 +86,16 @@ mod tests {
         }
     }
 
+    /// What did not go in a quiet hour does not go at once after it.
+    #[test]
+    fn a_pause_saves_nothing_up() {
+        let start = Instant::now();
+        let cap = Cap::per_second(10.0).unwrap();
+        assert!(cap.take(start));
+        let later = start + Duration::from_secs(3600);
+        assert!(cap.take(later) && !cap.take(later));
+    }
+
     /// What was not sent after all leaves its place to another.
     #[test]
     fn what_is_given_back_may_be_taken_again() {

@@ -270,4 +270,8 @@ async fn unknown_areas_can_be_allowed() {
     let flex = FallbackLayer::new(Ladder::new().then(Rung::tier(ServiceTier::Flex))).unwrap();
     let routes = taken(&flex, request(&format!("{primary}@eu-west-1"))).await;
     assert_eq!(routes[1], format!("{primary}@eu-west-1/flex"));
+
+    // In another region it is not known where it goes, though it has the same name.
+    let rung = "some-router@us-east-1";
+    assert!(!is_taken(layer(&[rung]), request("some-router@eu-west-1"), rung).await);
 }
