@@ -3,16 +3,26 @@
 
 use std::time::Duration;
 
+use aws_credential_types::provider::{
+    error::CredentialsError, future::ProvideCredentials as Provided,
+};
 use aws_sdk_bedrockruntime::{
     Client,
-    config::{Builder, StalledStreamProtectionConfig, retry::RetryConfig, timeout::TimeoutConfig},
+    config::{
+        Builder, ConfigBag, Intercept, ProvideCredentials, RuntimeComponents,
+        SharedCredentialsProvider, StalledStreamProtectionConfig, retry::RetryConfig,
+        timeout::TimeoutConfig,
+    },
     error::{ProvideErrorMetadata, SdkError},
     operation::{
         RequestId,
         converse::{ConverseError, ConverseOutput},
     },
 };
-use aws_smithy_runtime_api::http::Response;
+use aws_smithy_runtime_api::{
+    box_error::BoxError, client::interceptors::context::BeforeTransmitInterceptorContextMut,
+    http::Response,
+};
 use bedrock_sim::{ErrorText, FaultKind, FaultSpec, SimService};
 use tower_bedrock::{
     Cause, CircuitPolicy, Error, FallbackExhausted, Ladder, NoRouteAllowed, Quota, Residency,
@@ -23,7 +33,7 @@ use tower_bedrock_tests::{
     scenario,
 };
 
-use super::{face::Op, rig::Rig};
+use super::{face::Op, rig::Rig, row::Configure};
 
 fn quiet(sim: &SimService) -> Builder {
     // A silent service looks like a stalled upload under a paused clock.
@@ -229,6 +239,52 @@ async fn failures_without_an_answer_are_of_their_kind() {
                 assert_eq!(ours.cause(), cause);
             }
         }
+    }
+}
+
+/// What fails before the layers are reached, and sends nothing, stays the SDK's to tell: no
+/// credentials, no such endpoint, an interceptor of the user's that refuses.
+#[tokio::test(start_paused = true)]
+async fn what_fails_before_us_is_the_sdks_own() {
+    #[derive(Debug)]
+    struct Refuses;
+    impl Intercept for Refuses {
+        fn name(&self) -> &'static str {
+            "Refuses"
+        }
+
+        fn modify_before_signing(
+            &self,
+            _: &mut BeforeTransmitInterceptorContextMut<'_>,
+            _: &RuntimeComponents,
+            _: &mut ConfigBag,
+        ) -> Result<(), BoxError> {
+            Err("the user's own interceptor refuses".into())
+        }
+    }
+    #[derive(Debug)]
+    struct Nobody;
+    impl ProvideCredentials for Nobody {
+        fn provide_credentials<'a>(&'a self) -> Provided<'a>
+        where
+            Self: 'a,
+        {
+            Provided::ready(Err(CredentialsError::not_loaded("none")))
+        }
+    }
+    let breaks: [Configure; 3] = [
+        |config| config.credentials_provider(SharedCredentialsProvider::new(Nobody)),
+        |config| config.endpoint_url("not a url"),
+        |config| config.interceptor(Refuses),
+    ];
+    for breaks in breaks {
+        let sim = SimService::new(scenario().build().expect("a valid scenario"));
+        let alone = Client::from_conf(breaks(quiet(&sim)).build());
+        let config = Resilience::new(retrying()).install(breaks(quiet(&sim)));
+        let with_us = Client::from_conf(config.build());
+        let expected = format!("{:?}", failure(&alone).await);
+        assert_eq!(format!("{:?}", failure(&with_us).await), expected);
+        assert_eq!(sim.ledger().totals.requests, 0);
     }
 }
 
