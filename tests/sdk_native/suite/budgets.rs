@@ -5,7 +5,7 @@ use tower_bedrock::{Cause, Priority, Quota, RetryLayer, Route};
 use tower_bedrock_tests::{MODEL, model, scenario};
 
 use super::{
-    face::{Call, Op},
+    call::{Call, Op},
     rig::Rig,
     row::Row,
 };

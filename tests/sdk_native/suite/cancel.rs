@@ -15,7 +15,8 @@ use tower_bedrock::{CircuitPolicy, Ladder, Quota, RetryLayer, Route};
 use tower_bedrock_tests::{MODEL, in_process, model};
 
 use super::{
-    face::{Call, Face, MakeFace, Op},
+    call::{Call, Op},
+    face::{Face, MakeFace},
     outcome::Told,
     rig::{MakeRig, Rig},
 };

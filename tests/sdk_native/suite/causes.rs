@@ -4,7 +4,7 @@ use bedrock_sim::{ErrorSpec, ErrorText, Exception, FaultKind, FaultSpec, RetryAf
 use tower_bedrock::Cause;
 use tower_bedrock_tests::{MODEL, scenario};
 
-use super::{face::Call, outcome::Failure, rig::Rig, row::Row};
+use super::{call::Call, outcome::Failure, rig::Rig, row::Row};
 
 async fn failure(row: Row) -> Failure {
     let outcome = row.outcome().await;

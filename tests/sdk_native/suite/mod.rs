@@ -6,6 +6,7 @@
 //! virtual time. The row says on top of it what that is, so that two equal mistakes are none.
 
 mod budgets;
+mod call;
 mod cancel;
 mod causes;
 mod config;
@@ -26,7 +27,8 @@ mod time;
 mod utilities;
 
 pub(crate) use self::{
-    face::{Call, Face, MakeFace, Op},
+    call::{Call, Op},
+    face::{Face, MakeFace},
     outcome::Told,
     rig::{MakeRig, Rig},
     row::Configure,

@@ -3,7 +3,7 @@ use tower_bedrock::RetryLayer;
 use tower_bedrock_tests::{MODEL, scenario};
 
 use super::{
-    face::{Call, Op},
+    call::{Call, Op},
     rig::Rig,
     row::Row,
 };

@@ -5,7 +5,7 @@ use tower_bedrock::{Cause, Quota, RetryLayer, Route};
 use tower_bedrock_tests::{MODEL, model};
 
 use super::{
-    face::{Call, Op},
+    call::{Call, Op},
     rig::Rig,
     row::Row,
 };

@@ -5,7 +5,7 @@ use bedrock_sim::{ErrorSpec, ErrorText, FaultKind, FaultSpec, RetryAfterHint, Sc
 use tower_bedrock::{Cause, RetryBudget, RetryLayer};
 use tower_bedrock_tests::{model, scenario};
 
-use super::{face::Call, rig::Rig, row::Row};
+use super::{call::Call, rig::Rig, row::Row};
 
 fn retrying() -> Rig {
     Rig::retrying(RetryLayer::new())

@@ -5,7 +5,7 @@ use tower_bedrock::{Cause, CircuitPolicy, Ladder, Residency, RetryLayer, Rung, S
 use tower_bedrock_tests::{MODEL, model};
 
 use super::{
-    face::{Call, Op},
+    call::{Call, Op},
     rig::{MakeRig, Rig},
     row::Row,
 };

@@ -11,7 +11,8 @@ use tokio::{
 use tower_bedrock_tests::{in_process, scenario};
 
 use super::{
-    face::{Call, Face, MakeFace},
+    call::Call,
+    face::{Face, MakeFace},
     outcome::{Outcome, Told},
     rig::MakeRig,
 };

@@ -16,7 +16,8 @@ use tower_bedrock_tests::{
 };
 
 use super::{
-    face::{Call, Face, MakeFace, Op},
+    call::{Call, Op},
+    face::{Face, MakeFace},
     outcome::Told,
     rig::Rig,
 };

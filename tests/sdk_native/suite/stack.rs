@@ -7,7 +7,7 @@ use tower_bedrock::{Cause, Ladder, Quota, Route};
 use tower_bedrock_tests::{MODEL, model};
 
 use super::{
-    face::{Call, Op},
+    call::{Call, Op},
     outcome::Told,
     rig::Rig,
     row::Row,

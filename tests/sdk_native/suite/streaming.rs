@@ -5,7 +5,7 @@ use tower_bedrock::{Quota, RetryLayer, Route};
 use tower_bedrock_tests::{MODEL, model, scenario};
 
 use super::{
-    face::{Call, Op},
+    call::{Call, Op},
     outcome::Outcome,
     rig::Rig,
     row::Row,

@@ -33,7 +33,7 @@ use tower_bedrock_tests::{
     scenario,
 };
 
-use super::{face::Op, rig::Rig, row::Configure};
+use super::{call::Op, rig::Rig, row::Configure};
 
 fn quiet(sim: &SimService) -> Builder {
     // A silent service looks like a stalled upload under a paused clock.
