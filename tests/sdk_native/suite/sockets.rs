@@ -2,16 +2,21 @@
 
 use std::{collections::HashMap, time::Duration};
 
-use aws_sdk_bedrockruntime::config::{
-    BehaviorVersion, Builder, Region,
-    endpoint::{Endpoint, EndpointFuture, Params, ResolveEndpoint},
+use aws_sdk_bedrockruntime::{
+    Client,
+    config::{
+        BehaviorVersion, Builder, Region,
+        endpoint::{Endpoint, EndpointFuture, Params, ResolveEndpoint},
+        retry::RetryConfig,
+    },
 };
 use bedrock_sim::{ErrorText, FaultKind, FaultSpec, ModelSpec, Scenario, Server, SimService};
 use tower_bedrock::{
     Backoff, Cause, Ladder, Quota, Reaction, Reactions, RetryLayer, Route, Rung, ServiceTier,
+    sdk::install::Resilience,
 };
 use tower_bedrock_tests::{
-    MODEL, config, model, scenario,
+    MODEL, PROMPT, config, message, model, scenario,
     verifying::{VerifyingServer, credentials},
 };
 
@@ -30,11 +35,16 @@ const OTHER: &str = "us.amazon.nova-pro-v1:0";
 /// Retries without waiting: over a real socket, no time is waited away.
 fn at_once() -> Rig {
     let now = Backoff::new(Duration::ZERO, Duration::ZERO);
-    let reactions = [Cause::ModelOverloaded, Cause::Connect, Cause::Internal]
-        .into_iter()
-        .fold(Reactions::default(), |reactions, cause| {
-            reactions.with(cause, Reaction::to(cause).retried(now, 3))
-        });
+    let reactions = [
+        Cause::ModelOverloaded,
+        Cause::Connect,
+        Cause::Internal,
+        Cause::ServiceUnavailable,
+    ]
+    .into_iter()
+    .fold(Reactions::default(), |reactions, cause| {
+        reactions.with(cause, Reaction::to(cause).retried(now, 3))
+    });
     Rig::retrying(RetryLayer::new().with_reactions(reactions))
 }
 
@@ -141,6 +151,45 @@ async fn a_dropped_stream_is_heard_of() -> TestResult {
         })
         .await?;
         server.shutdown().await;
+    }
+    Ok(())
+}
+
+/// A connection is given up after trouble of the service's, and kept after a throttle and an answer:
+/// as many are made as the SDK alone makes.
+#[tokio::test]
+async fn connections_are_given_up_as_by_the_sdk() -> TestResult {
+    for (text, expected) in [
+        (ErrorText::ServiceUnavailable, 3),
+        (ErrorText::Overloaded, 1),
+    ] {
+        for is_installed in [false, true] {
+            let trouble = scenario().fault(FaultSpec::error(text).count(2));
+            let sim = SimService::new(trouble.build()?);
+            let server = VerifyingServer::bind(&sim, "us-east-1").await?;
+            let retries = RetryConfig::standard()
+                .with_max_attempts(3)
+                .with_initial_backoff(Duration::from_millis(1));
+            let config = config(server.url())
+                .credentials_provider(credentials())
+                .retry_config(retries);
+            let config = if is_installed {
+                Resilience::new(at_once()).install(config)
+            } else {
+                config
+            };
+            let client = Client::from_conf(config.build());
+            for _ in 0..3 {
+                let call = client.converse().model_id(MODEL).messages(message(PROMPT));
+                call.send().await?;
+            }
+            assert_eq!(server.admitted().len(), 5);
+            assert_eq!(
+                server.connections(),
+                expected,
+                "{text:?}, installed: {is_installed}"
+            );
+        }
     }
     Ok(())
 }

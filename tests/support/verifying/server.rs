@@ -1,6 +1,14 @@
 //! The door in front of a simulator behind a port.
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    io,
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use aws_smithy_async::time::{SharedTimeSource, SystemTimeSource};
 use bedrock_sim::SimService;
@@ -24,6 +32,7 @@ use crate::sigv4::SignedRequest;
 pub struct VerifyingServer {
     address: SocketAddr,
     door: Arc<Door>,
+    connections: Arc<AtomicUsize>,
     task: JoinHandle<()>,
 }
 
@@ -41,10 +50,18 @@ impl VerifyingServer {
         let for_ever = clock.now() + Duration::from_secs(1 << 30);
         let door = Door::new(vec![(known_key(), for_ever)], clock).in_region(region);
         let door = Arc::new(door);
-        let task = tokio::spawn(accept(listener, sim.clone(), Arc::clone(&door)));
+        let connections = Arc::<AtomicUsize>::default();
+        let accepting = accept(
+            listener,
+            sim.clone(),
+            Arc::clone(&door),
+            Arc::clone(&connections),
+        );
+        let task = tokio::spawn(accepting);
         Ok(Self {
             address,
             door,
+            connections,
             task,
         })
     }
@@ -53,6 +70,12 @@ impl VerifyingServer {
     #[must_use]
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
+    }
+
+    /// How many connections were made so far.
+    #[must_use]
+    pub fn connections(&self) -> usize {
+        self.connections.load(Ordering::Relaxed)
     }
 
     /// What came so far, all of which must have been let in.
@@ -72,8 +95,14 @@ impl Drop for VerifyingServer {
     }
 }
 
-async fn accept(listener: TcpListener, sim: SimService, door: Arc<Door>) {
+async fn accept(
+    listener: TcpListener,
+    sim: SimService,
+    door: Arc<Door>,
+    connections: Arc<AtomicUsize>,
+) {
     while let Ok((stream, _)) = listener.accept().await {
+        connections.fetch_add(1, Ordering::Relaxed);
         tokio::spawn(serve(stream, sim.clone(), Arc::clone(&door)));
     }
 }
