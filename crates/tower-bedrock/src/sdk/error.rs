@@ -125,12 +125,29 @@ where
         Err(error) => error.to_string().into(),
     };
     let kind = more_exactly(&*source).unwrap_or(kind);
-    let (shown, hidden): (Vec<_>, Vec<_>) = causes(&*source)
+    let (shown, hides_some) = shown(&*source);
+    details.message = Some(shown);
+    details.source = (!hides_some).then_some(source);
+    kind(Box::new(details))
+}
+
+/// The same for an error that has to stay where it is.
+pub(super) fn described(
+    source: &(dyn StdError + 'static),
+    mut details: ErrorDetails,
+    kind: fn(Box<ErrorDetails>) -> RawError,
+) -> RawError {
+    let kind = more_exactly(source).unwrap_or(kind);
+    details.message = Some(shown(source).0);
+    kind(Box::new(details))
+}
+
+/// What may be shown of an error, and whether there is more.
+fn shown(source: &(dyn StdError + 'static)) -> (String, bool) {
+    let (shown, hidden): (Vec<_>, Vec<_>) = causes(source)
         .map(ToString::to_string)
         .partition(|text| !prints_a_body(text));
-    details.message = Some(shown.join(": "));
-    details.source = hidden.is_empty().then_some(source);
-    kind(Box::new(details))
+    (shown.join(": "), !hidden.is_empty())
 }
 
 /// Some errors of the SDK print the request they are about, prompt included.

@@ -7,6 +7,7 @@ use aws_smithy_runtime_api::{
     box_error::BoxError,
     client::{orchestrator::HttpResponse, result::ConnectorError},
 };
+use aws_smithy_types::body::SdkBody;
 use aws_types::request_id::RequestId;
 use serde::Deserialize;
 
@@ -87,6 +88,13 @@ pub(super) fn read(operation: Operation, http: &HttpResponse) -> Result<Told, se
 
 /// An answer that is an error, as the layers see it. The answer is kept, to be handed on.
 pub(super) fn refusal(http: HttpResponse, now: SystemTime) -> RawError {
+    let mut details = told_by(&http, now);
+    details.answer = Some(Box::new(http));
+    RawError::Answered(Box::new(details))
+}
+
+/// What an answer that is an error tells.
+pub(super) fn told_by(http: &HttpResponse, now: SystemTime) -> ErrorDetails {
     let body = http.body().bytes().unwrap_or_default();
     let refusal: Refusal<'_> = serde_json::from_slice(body).unwrap_or_default();
     let in_header = http.headers().get("x-amzn-errortype").map(Cow::Borrowed);
@@ -102,8 +110,7 @@ pub(super) fn refusal(http: HttpResponse, now: SystemTime) -> RawError {
         ..ErrorDetails::default()
     };
     details.cut_secrets();
-    details.answer = Some(Box::new(http));
-    RawError::Answered(Box::new(details))
+    details
 }
 
 /// A success whose body is not what the operation answers.
@@ -122,15 +129,19 @@ pub(super) fn no_answer(error: ConnectorError) -> RawError {
     SdkError::<ConverseError, HttpResponse>::dispatch_failure(error).into()
 }
 
-/// A connection that broke after the head of a success; `http` has that head.
-pub(super) fn half_an_answer(error: BoxError, http: HttpResponse) -> RawError {
-    let status = http.status().as_u16();
-    let request_id = http.request_id().map(str::to_owned);
+/// Hung on the head of an answer whose rest never came.
+#[derive(Clone, Debug)]
+pub(super) struct BrokeOff;
+
+/// A connection that broke after the head of an answer; `http` has that head.
+pub(super) fn half_an_answer(error: BoxError, mut http: HttpResponse) -> RawError {
+    let head = HttpResponse::new(http.status(), SdkBody::taken());
     let mut raw: RawError =
-        SdkError::<ConverseError, HttpResponse>::response_error(error, http).into();
+        SdkError::<ConverseError, HttpResponse>::response_error(error, head).into();
     if let Some(details) = raw.details_mut() {
-        details.status = Some(status);
-        details.request_id = request_id;
+        details.request_id = http.request_id().map(str::to_owned);
+        http.add_extension(BrokeOff);
+        details.answer = Some(Box::new(http));
     }
     raw
 }

@@ -1,4 +1,4 @@
-use std::{fmt, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use aws_sdk_bedrockruntime::{
     config::{ConfigBag, Intercept, RuntimeComponents, StalledStreamProtectionConfig},
@@ -16,7 +16,7 @@ use aws_smithy_runtime_api::{
             BeforeSerializationInterceptorContextRef, BeforeTransmitInterceptorContextMut,
             FinalizerInterceptorContextMut, Input,
         },
-        orchestrator::OrchestratorError,
+        retries::RequestAttempts,
     },
 };
 use aws_smithy_types::{
@@ -29,17 +29,118 @@ use tokio::time::Instant;
 use super::{
     call::{Call, Dispatch, Limits},
     options::CallOptions,
+    outcome,
     sign::Signing,
 };
 use crate::{
     call::{CallContext, OperationInput},
+    classify::Classifier,
+    error::Error,
     route::Region,
+    route_gate::{Passage, RouteGate},
 };
 
-/// Reads what a call of the SDK is about, and hands it to the HTTP client below.
+/// Finds out why calls of the SDK fail, and refuses those that would fail, without touching the
+/// client's HTTP client.
+///
+/// [`Resilience`](super::Resilience) brings the part of it that it needs; alone it is for those who
+/// want the causes of failures and nothing else, or to stop calls to routes that are known to be sick.
+///
+/// The SDK's interceptors are synchronous and cannot make attempts, so alone it cannot wait, retry,
+/// send a call elsewhere, or keep one under a quota; the SDK's own retries stay as they are
+/// configured.
+///
+/// | | alone | with [`Resilience`](super::Resilience) |
+/// |---|---|---|
+/// | [`Error::from_sdk`] for errors of the service | yes | yes |
+/// | [`Error::from_sdk`] for timeouts and connections that fail | no: [`on_failure`](Self::on_failure) has them | yes |
+/// | refuses calls while a circuit is open | yes | yes, and opens it |
+/// | retries, waits, other routes, quotas, limits for streams | no | yes |
+///
+/// # Errors
+///
+/// A refusal is a [`SdkError::DispatchFailure`](aws_sdk_bedrockruntime::error::SdkError); nothing was
+/// sent. The [`Error`] with the gate's cause is taken from it with [`Error::from_sdk`].
+///
+/// # Example
+///
+/// ```
+/// use aws_sdk_bedrockruntime::Config;
+/// use tower_bedrock::{CircuitBreakers, sdk::install::ResilienceInterceptor};
+///
+/// let breakers = CircuitBreakers::new().with_home_region("us-east-1");
+/// let interceptor = ResilienceInterceptor::new()
+///     .with_gate(breakers)
+///     .on_failure(|error| eprintln!("{}: {error}", error.cause()));
+/// let config = Config::builder().interceptor(interceptor);
+/// # let _ = config;
+/// ```
 #[derive(Clone, Default)]
-pub(super) struct ResilienceInterceptor {
-    pub(super) home: Option<Region>,
+pub struct ResilienceInterceptor {
+    home: Option<Region>,
+    gates: Vec<Arc<dyn RouteGate>>,
+    classifier: Classifier,
+    listener: Option<Arc<dyn Fn(&Error) + Send + Sync>>,
+}
+
+impl ResilienceInterceptor {
+    /// Classifies what fails, and refuses nothing.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Refuses calls that `gate` has closed their route for. With several gates, the first that
+    /// refuses counts. A gate that would have a call wait lets it pass: an interceptor cannot wait.
+    #[must_use]
+    pub fn with_gate(mut self, gate: impl RouteGate) -> Self {
+        self.gates.push(Arc::new(gate));
+        self
+    }
+
+    /// Finds causes as `classifier` does.
+    #[must_use]
+    pub fn with_classifier(mut self, classifier: Classifier) -> Self {
+        self.classifier = classifier;
+        self
+    }
+
+    /// Tells `listener` of every call that failed in the end, on the task that made it. It must not
+    /// block. Calls that went through a stack it does not hear of: its layers have listeners of their
+    /// own.
+    #[must_use]
+    pub fn on_failure<F>(mut self, listener: F) -> Self
+    where
+        F: Fn(&Error) + Send + Sync + 'static,
+    {
+        self.listener = Some(Arc::new(listener));
+        self
+    }
+
+    /// One whose calls say nothing of their region where that is `home`.
+    pub(super) fn at(home: Option<Region>) -> Self {
+        Self {
+            home,
+            ..Self::default()
+        }
+    }
+
+    /// What the gates have against `call`.
+    fn refusal(&self, call: &CallContext) -> Option<Error> {
+        let now = Instant::now();
+        self.gates.iter().find_map(|gate| {
+            let Passage::Closed { cause, retry_in } = gate.ask(call, &call.route, now) else {
+                return None;
+            };
+            let error =
+                Error::new(cause).with_message("the route is known not to let calls through");
+            let error = match retry_in {
+                Some(retry_in) => error.with_retry_after(retry_in),
+                None => error,
+            };
+            Some(error.with_context(call))
+        })
+    }
 }
 
 impl Intercept for ResilienceInterceptor {
@@ -124,17 +225,55 @@ impl Intercept for ResilienceInterceptor {
         Ok(())
     }
 
+    fn modify_before_retry_loop(
+        &self,
+        _: &mut BeforeTransmitInterceptorContextMut<'_>,
+        _: &RuntimeComponents,
+        cfg: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        if self.gates.is_empty() {
+            return Ok(());
+        }
+        let call = cfg.load::<Call>().and_then(Call::context);
+        match call.and_then(|call| self.refusal(&call)) {
+            Some(refusal) => Err(refusal.into()),
+            None => Ok(()),
+        }
+    }
+
     fn modify_before_attempt_completion(
         &self,
         context: &mut FinalizerInterceptorContextMut<'_>,
         _: &RuntimeComponents,
         cfg: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        let timeout = cfg.load::<Call>().and_then(Call::take_timeout);
-        if let Some(error) = timeout {
-            let error = OrchestratorError::timeout(error.into());
-            context.inner_mut().set_output_or_error(Err(error));
+        if let Some(call) = cfg.load::<Call>() {
+            outcome::tell_of_timeout(context, call);
         }
+        Ok(())
+    }
+
+    fn modify_before_completion(
+        &self,
+        context: &mut FinalizerInterceptorContextMut<'_>,
+        _: &RuntimeComponents,
+        cfg: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let Some(call) = cfg.load::<Call>().filter(|call| !call.is_wrapped()) else {
+            return Ok(());
+        };
+        let (Some(mut told), Some(raw)) = (call.context(), outcome::unclassified(context)) else {
+            return Ok(());
+        };
+        told.attempt = cfg
+            .load::<RequestAttempts>()
+            .map_or(0, RequestAttempts::attempts)
+            .max(1);
+        let error = self.classifier.classify(raw).with_context(&told);
+        if let Some(listener) = &self.listener {
+            listener(&error);
+        }
+        outcome::hang(context, error);
         Ok(())
     }
 }
@@ -142,6 +281,8 @@ impl Intercept for ResilienceInterceptor {
 impl fmt::Debug for ResilienceInterceptor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ResilienceInterceptor")
+            .field("gates", &self.gates.len())
+            .field("classifier", &self.classifier)
             .finish_non_exhaustive()
     }
 }

@@ -56,13 +56,11 @@ use crate::{
     stream::{HoldBack, StreamLimits},
 };
 
-use self::{
-    http_client::{MARK, NoClient, StackedClient},
-    interceptor::ResilienceInterceptor,
-};
+use self::http_client::{MARK, NoClient, StackedClient};
 
 pub use self::{
-    options::CallOptions, request::SdkRequest, response::SdkResponse, transport::SdkTransport,
+    interceptor::ResilienceInterceptor, options::CallOptions, request::SdkRequest,
+    response::SdkResponse, transport::SdkTransport,
 };
 
 /// Layers that are laid around the HTTP client of an SDK client.
@@ -116,7 +114,7 @@ where
         let transport = SdkTransport::new(home.clone(), self.streams);
         let stack = self.layer.layer(transport);
         config
-            .interceptor(ResilienceInterceptor { home })
+            .interceptor(ResilienceInterceptor::at(home))
             .http_client(StackedClient { inner, stack })
     }
 }

@@ -1,14 +1,36 @@
 //! What the SDK is told of a call that went through the stack.
 
-use std::{error::Error as StdError, iter, sync::Arc};
+use std::{
+    any::Any,
+    error::Error as StdError,
+    fmt, iter,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
 
 use aws_sdk_bedrockruntime::error::SdkError;
-use aws_smithy_runtime_api::client::{orchestrator::HttpResponse, result::ConnectorError};
+use aws_smithy_runtime_api::{
+    client::{
+        interceptors::context::FinalizerInterceptorContextMut,
+        orchestrator::{HttpResponse, OrchestratorError},
+        result::ConnectorError,
+    },
+    http::Response,
+};
+use aws_smithy_types::body::{Error as BodyError, SdkBody};
+use bytes::Bytes;
+use http_body::{Body, Frame};
 
-use super::{call::Call, response::SdkResponse};
+use super::{
+    answer::{self, BrokeOff},
+    call::Call,
+    response::SdkResponse,
+};
 use crate::{
     cause::Cause,
-    error::{BoxError, Error},
+    error::{BoxError, Error, RawError},
+    sdk::error::described,
 };
 
 /// The error of an answer that was handed on, hung on that answer.
@@ -30,38 +52,100 @@ pub(super) fn for_the_sdk(
         Err(error) => error.into(),
     };
     if let Some(mut answer) = error.take_answer() {
-        answer.add_extension(Known(Arc::new(error)));
+        if answer.extension::<BrokeOff>().is_some() {
+            *answer.body_mut() = SdkBody::from_body_1_x(Breaks(Some(error)));
+        } else {
+            answer.add_extension(Known(Arc::new(error)));
+        }
         return Ok(answer);
     }
-    match error.cause() {
-        Cause::Timeout | Cause::DeadlineExceeded => {
+    let connector = causes(&error).find_map(|error| error.downcast_ref::<ConnectorError>());
+    match (connector, error.cause()) {
+        // The SDK has an error of its own for time that is up, but takes it from no connector.
+        (None, Cause::Timeout | Cause::DeadlineExceeded) => {
             let said = error.to_string();
             call.set_timeout(error);
             Err(ConnectorError::timeout(said.into()))
         }
-        _ => Err(as_it_was(error)),
+        (None, _) => Err(ConnectorError::other(error.into(), None)),
+        (Some(original), _) => {
+            let (is_io, is_timeout) = (original.is_io(), original.is_timeout());
+            let (is_user, kind) = (original.is_user(), original.as_other());
+            Err(if is_io {
+                ConnectorError::io(error.into())
+            } else if is_timeout {
+                ConnectorError::timeout(error.into())
+            } else if is_user {
+                ConnectorError::user(error.into())
+            } else {
+                ConnectorError::other(error.into(), kind)
+            })
+        }
     }
 }
 
-/// A connector's error of the kind that the connector said, so that what asks for it still works.
-fn as_it_was(error: Error) -> ConnectorError {
-    let original = causes(&error).find_map(|error| error.downcast_ref::<ConnectorError>());
-    let (is_io, is_user, kind) = original.map_or((false, false, None), |original| {
-        (original.is_io(), original.is_user(), original.as_other())
-    });
-    if is_io {
-        ConnectorError::io(error.into())
-    } else if is_user {
-        ConnectorError::user(error.into())
+/// A body that breaks off, for the SDK to find.
+struct Breaks(Option<Error>);
+
+impl Body for Breaks {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        Poll::Ready(self.0.take().map(|error| Err(error.into())))
+    }
+}
+
+/// Has the SDK call a timeout what is one.
+pub(super) fn tell_of_timeout(context: &mut FinalizerInterceptorContextMut<'_>, call: &Call) {
+    if let Some(error) = call.take_timeout() {
+        let error = OrchestratorError::timeout(error.into());
+        context.inner_mut().set_output_or_error(Err(error));
+    }
+}
+
+/// Why a call that no stack took part in has failed, as far as it is known yet.
+pub(super) fn unclassified(context: &FinalizerInterceptorContextMut<'_>) -> Option<RawError> {
+    let error = context.output_or_error()?.err()?;
+    let is_known = causes(error).any(|error| error.is::<Error>());
+    let response = context.response();
+    if is_known || response.is_some_and(|response| response.extension::<Known>().is_some()) {
+        return None;
+    }
+    #[allow(clippy::disallowed_methods)]
+    let now = std::time::SystemTime::now();
+    let details = response.map(|response| answer::told_by(response, now));
+    let details = details.unwrap_or_default();
+    let has_answer = response.is_some_and(|response| !response.status().is_success());
+    Some(if has_answer && error.is_operation_error() {
+        RawError::Answered(Box::new(details))
+    } else if error.is_timeout_error() {
+        described(error, details, RawError::Timeout)
+    } else if error.is_connector_error() {
+        described(error, details, RawError::Connect)
+    } else if response.is_some() {
+        RawError::Unreadable(Box::new(details))
     } else {
-        ConnectorError::other(error.into(), kind)
+        described(error, details, RawError::NotSent)
+    })
+}
+
+/// Hangs what was found on the service's answer, where there is one, for [`Error::from_sdk`].
+pub(super) fn hang(context: &mut FinalizerInterceptorContextMut<'_>, error: Error) {
+    if let Some(response) = context.response_mut() {
+        response.add_extension(Known(Arc::new(error)));
     }
 }
 
 impl Error {
-    /// Why a call through the SDK failed, where a stack or an interceptor of
-    /// [`sdk::install`](crate::sdk::install) took part in it: the cause, the route that was taken,
-    /// and the attempts.
+    /// Why a call through the SDK failed, where something of [`sdk::install`](crate::sdk::install)
+    /// took part in it: the cause, the route that was taken, and the attempts.
+    ///
+    /// Works for what `send()` returns, and for what the receiver of a stream does; an exception that
+    /// the service sends within a stream is the SDK's alone.
     ///
     /// # Example
     ///
@@ -79,12 +163,14 @@ impl Error {
     /// # }
     /// ```
     #[must_use]
-    pub fn from_sdk<E>(error: &SdkError<E, HttpResponse>) -> Option<&Self>
+    pub fn from_sdk<E, R>(error: &SdkError<E, R>) -> Option<&Self>
     where
         E: StdError + 'static,
+        R: fmt::Debug + 'static,
     {
-        if let Some(known) = error.raw_response().and_then(HttpResponse::extension) {
-            let Known(known) = known;
+        let raw = error.raw_response().map(|raw| raw as &dyn Any);
+        let answer = raw.and_then(<dyn Any>::downcast_ref::<Response>);
+        if let Some(Known(known)) = answer.and_then(Response::extension) {
             return Some(known);
         }
         causes(error).find_map(|error| error.downcast_ref::<Self>())

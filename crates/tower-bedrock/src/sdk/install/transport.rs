@@ -369,7 +369,12 @@ impl Attempt {
         let mut served = self.served(&head);
         served.route.tier = answer::tier_in_headers(&head).unwrap_or(served.route.tier);
         let limits = &self.wire.limits;
-        let deadline = limits.stream_deadline;
+        // The SDK's operation timeout is over with the head; a deadline of a layer's is not.
+        let deadline = if self.call.deadline == self.wire.written_for.deadline {
+            limits.stream_deadline
+        } else {
+            self.call.deadline
+        };
         let mut tap = Tap::new(body, self.call.clone(), sent, deadline, self.streams);
         let answered = match limits.hold_until {
             Some(until) => timeout_at(until, tap.answered()).await.unwrap_or(Ok(())),
