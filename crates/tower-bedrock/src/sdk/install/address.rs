@@ -73,8 +73,29 @@ pub(super) fn move_to(
     Ok(())
 }
 
+/// Changes what differs between the call that `request` was written for and `call`, but for the region.
+pub(super) fn rewrite(
+    request: &mut HttpRequest,
+    written: &CallContext,
+    call: &CallContext,
+) -> Result<(), BoxError> {
+    if call.route.model != written.route.model {
+        let model = call.route.model.as_ref();
+        set_model(request, model.ok_or("the request's route names no model")?)?;
+    }
+    if call.route.tier != written.route.tier {
+        set_tier(request, call.operation, call.route.tier)?;
+    }
+    match call.tokens.max_output {
+        Some(tokens) if call.tokens.max_output != written.tokens.max_output => {
+            set_max_tokens(request, tokens)
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Writes `model` into the one label that names a model.
-pub(super) fn set_model(request: &mut HttpRequest, model: &ModelId) -> Result<(), BoxError> {
+fn set_model(request: &mut HttpRequest, model: &ModelId) -> Result<(), BoxError> {
     const MODEL: &str = "/model/";
     let uri = request.uri();
     let start = uri
@@ -94,7 +115,7 @@ pub(super) fn set_model(request: &mut HttpRequest, model: &ModelId) -> Result<()
 
 /// Asks for `tier`: in a header or in the body, as the operation has it; operations without a tier
 /// stay as they are.
-pub(super) fn set_tier(
+fn set_tier(
     request: &mut HttpRequest,
     operation: Operation,
     tier: ServiceTier,
@@ -114,7 +135,7 @@ pub(super) fn set_tier(
 }
 
 /// Has a conversation generate at most `tokens`.
-pub(super) fn set_max_tokens(request: &mut HttpRequest, tokens: u32) -> Result<(), BoxError> {
+fn set_max_tokens(request: &mut HttpRequest, tokens: u32) -> Result<(), BoxError> {
     set_member(
         request,
         &["inferenceConfig", "maxTokens"],

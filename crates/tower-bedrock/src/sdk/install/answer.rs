@@ -66,24 +66,37 @@ struct Refusal<'a> {
     original_status: Option<u16>,
 }
 
-/// Reads a whole answer's usage and tier. An answer that the operation cannot have given is an error.
-pub(super) fn read(operation: Operation, http: &HttpResponse) -> Result<Told, serde_json::Error> {
-    let body = http.body().bytes().unwrap_or_default();
+/// Reads a whole answer's usage and tier.
+pub(super) fn read(operation: Operation, http: &HttpResponse) -> Told {
     match operation {
         Operation::Converse => {
-            let conversation: Conversation<'_> = serde_json::from_slice(body)?;
+            let body = http.body().bytes().unwrap_or_default();
+            let text = std::str::from_utf8(body).unwrap_or_default();
+            let Ok(conversation) = serde_json::from_str::<Conversation<'_>>(text) else {
+                return Told::default();
+            };
             let tier = conversation.service_tier.and_then(|tier| tier.name);
-            Ok(Told {
+            Told {
                 counts: conversation.usage.map(TokenCounts::from),
                 tier: tier.as_deref().map(tier_named),
-            })
+            }
         }
-        Operation::InvokeModel => Ok(Told {
+        Operation::InvokeModel => Told {
             counts: counts_in_headers(http.headers()),
             tier: tier_in_headers(http),
-        }),
-        _ => Ok(Told::default()),
+        },
+        _ => Told::default(),
     }
+}
+
+/// Whether a whole answer cannot be what the operation answers: a page of a proxy's, say. The SDK
+/// looks closer.
+pub(super) fn is_foreign(operation: Operation, http: &HttpResponse) -> bool {
+    if operation == Operation::InvokeModel {
+        return false;
+    }
+    let body = http.body().bytes().unwrap_or_default().trim_ascii();
+    !(body.starts_with(b"{") && body.ends_with(b"}"))
 }
 
 /// An answer that is an error, as the layers see it. The answer is kept, to be handed on.

@@ -3,19 +3,18 @@
 use std::{
     fmt,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use aws_sdk_bedrockruntime::config::StalledStreamProtectionConfig;
 use aws_smithy_types::config_bag::{Storable, StoreReplace};
-
 use tokio::time::Instant;
 
 use super::{options::CallOptions, sign::Signing};
-use crate::{call::CallContext, error::Error, reply::Served, route::Region};
+use crate::{call::CallContext, error::Error, route::Region};
 
 /// One call of the SDK that is ours. Lies in the call's `ConfigBag` from its start, and on its HTTP
 /// request when that is sent.
@@ -25,30 +24,27 @@ pub(super) struct Call(Arc<Shared>);
 #[derive(Default)]
 struct Shared {
     is_wrapped: AtomicBool,
+    told: OnceLock<Told>,
     state: Mutex<State>,
 }
 
 #[derive(Default)]
 struct State {
-    context: Option<CallContext>,
-    region: Option<Region>,
-    limits: Limits,
     dispatch: Option<Dispatch>,
     timeout: Option<Error>,
-    options: Option<CallOptions>,
 }
 
-/// What the HTTP client needs of a call to make attempts of its own.
-pub(super) struct Dispatch {
+/// What the call's input and its configuration tell.
+pub(super) struct Told {
     pub(super) context: CallContext,
     /// Where the SDK sends it.
     pub(super) region: Option<Region>,
-    pub(super) signing: Signing,
     pub(super) limits: Limits,
+    pub(super) options: Option<CallOptions>,
 }
 
 /// What the SDK would have applied to an attempt of its own.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub(super) struct Limits {
     /// The longest for one attempt: to the end of a whole answer, to the head of a stream.
     pub(super) attempt: Option<Duration>,
@@ -59,6 +55,13 @@ pub(super) struct Limits {
     pub(super) stream_deadline: Option<Instant>,
     /// Whether answers that stall are cut, and when.
     pub(super) stalls: Option<StalledStreamProtectionConfig>,
+}
+
+/// What the HTTP client needs of a call to make attempts of its own.
+pub(super) struct Dispatch {
+    pub(super) signing: Arc<Signing>,
+    /// When the SDK signed its request, by our clock.
+    pub(super) signed_at: SystemTime,
 }
 
 impl Storable for Call {
@@ -75,30 +78,13 @@ impl Call {
         self.0.is_wrapped.load(Ordering::Relaxed)
     }
 
-    pub(super) fn set_context(&self, context: CallContext, options: Option<CallOptions>) {
-        let mut state = self.state();
-        state.context = Some(context);
-        state.options = options;
+    /// Takes down what is told of the call. Who comes first is believed.
+    pub(super) fn tell(&self, told: Told) {
+        let _already_told = self.0.told.set(told);
     }
 
-    pub(super) fn set_region(&self, region: Option<Region>) {
-        self.state().region = region;
-    }
-
-    pub(super) fn region(&self) -> Option<Region> {
-        self.state().region.clone()
-    }
-
-    pub(super) fn set_limits(&self, limits: Limits) {
-        self.state().limits = limits;
-    }
-
-    pub(super) fn limits(&self) -> Limits {
-        self.state().limits.clone()
-    }
-
-    pub(super) fn context(&self) -> Option<CallContext> {
-        self.state().context.clone()
+    pub(super) fn told(&self) -> Option<&Told> {
+        self.0.told.get()
     }
 
     pub(super) fn set_dispatch(&self, dispatch: Dispatch) {
@@ -120,11 +106,9 @@ impl Call {
         self.state().timeout.take()
     }
 
-    /// Tells the caller by whom the call was served.
-    pub(super) fn served(&self, served: Served) {
-        if let Some(options) = &self.state().options {
-            options.set_served(served);
-        }
+    /// Whom to tell by whom the call was served.
+    pub(super) fn options(&self) -> Option<&CallOptions> {
+        self.told()?.options.as_ref()
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -32,6 +32,11 @@ impl ServiceClock {
         there.unwrap_or(now)
     }
 
+    /// Whether the service's clock is known to be further from ours than `by`.
+    pub(super) fn is_off_by(&self, by: Duration) -> bool {
+        Duration::from_millis(self.ahead.load(Ordering::Relaxed).unsigned_abs()) > by
+    }
+
     /// Learns from an answer that was dated `date`, to a request that was out from `sent` to
     /// `received`. Returns how far the estimate was off.
     pub(super) fn learn(

@@ -2,12 +2,15 @@
 
 use std::{
     fmt,
-    future::poll_fn,
+    future::Future,
+    pin::Pin,
     sync::Arc,
+    task::{Context, Poll, ready},
     time::{Duration, SystemTime},
 };
 
 use aws_sdk_bedrockruntime::config::{ConfigBag, SharedHttpClient};
+use aws_smithy_async::time::SharedTimeSource;
 use aws_smithy_runtime_api::{
     box_error::BoxError,
     client::{
@@ -21,6 +24,9 @@ use aws_smithy_runtime_api::{
         runtime_components::{RuntimeComponents, RuntimeComponentsBuilder},
     },
 };
+use aws_smithy_types::body::SdkBody;
+use http_body_util::BodyExt;
+use pin_project_lite::pin_project;
 use tower_service::Service;
 
 use super::{
@@ -127,38 +133,107 @@ where
     S::Future: Send,
 {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let Some(call) = request.extension::<Call>().cloned() else {
-            return self.base.connector.call(request);
-        };
-        let Some(dispatch) = call.take_dispatch() else {
+        let call = request.extension::<Call>().cloned();
+        let Some((call, dispatch)) =
+            call.and_then(|call| Some((call.clone(), call.take_dispatch()?)))
+        else {
             return self.base.connector.call(request);
         };
         let base = Arc::clone(&self.base);
         let stack = self.stack.clone();
-        HttpConnectorFuture::new(async move {
-            let clock = base.components.time_source().unwrap_or_default();
-            let Some(request) = SdkRequest::new(request, dispatch, base) else {
-                let error = "the request's body cannot be sent again, so no layer can take it";
-                return Err(ConnectorError::user(error.into()));
+        if request.body().bytes().is_some() {
+            return match SdkRequest::new(request, call.clone(), dispatch, base) {
+                Some(request) => HttpConnectorFuture::new(Stacked::new(stack, request, call)),
+                None => HttpConnectorFuture::ready(Err(unrepeatable())),
             };
-            let started = clock.now();
-            let result = through(stack, request).await;
-            let mut http = outcome::for_the_sdk(result, &call)?;
-            hide_the_wait(&mut http, started, clock.now());
-            Ok(http)
+        }
+        HttpConnectorFuture::new(async move {
+            let request = in_memory(request).await.map_err(ConnectorError::user)?;
+            let request = SdkRequest::new(request, call.clone(), dispatch, base);
+            let request = request.ok_or_else(unrepeatable)?;
+            Stacked::new(stack, request, call).await
         })
     }
 }
 
-async fn through<S>(mut stack: S, request: SdkRequest) -> Result<SdkResponse, crate::BoxError>
+fn unrepeatable() -> ConnectorError {
+    ConnectorError::user("the request cannot be sent again".into())
+}
+
+/// The request with its body in memory. The SDK's own is, but interceptors may wrap it.
+async fn in_memory(mut request: HttpRequest) -> Result<HttpRequest, BoxError> {
+    let body = request.take_body().collect().await?;
+    *request.body_mut() = SdkBody::from(body.to_bytes());
+    Ok(request)
+}
+
+pin_project! {
+    /// A call on its way through a stack.
+    struct Stacked<S>
+    where
+        S: Service<SdkRequest>,
+    {
+        call: Call,
+        clock: SharedTimeSource,
+        started: SystemTime,
+        #[pin]
+        state: State<S, S::Future>,
+    }
+}
+
+pin_project! {
+    #[project = StateProj]
+    enum State<S, F> {
+        Readying { stack: S, request: Option<SdkRequest> },
+        Called { #[pin] answer: F },
+    }
+}
+
+impl<S: Service<SdkRequest>> Stacked<S> {
+    fn new(stack: S, request: SdkRequest, call: Call) -> Self {
+        let clock = request.time_source();
+        Self {
+            call,
+            started: clock.now(),
+            clock,
+            state: State::Readying {
+                stack,
+                request: Some(request),
+            },
+        }
+    }
+}
+
+impl<S> Future for Stacked<S>
 where
     S: Service<SdkRequest, Response = SdkResponse>,
     S::Error: Into<crate::BoxError>,
 {
-    poll_fn(|cx| stack.poll_ready(cx))
-        .await
-        .map_err(Into::into)?;
-    stack.call(request).await.map_err(Into::into)
+    type Output = Result<HttpResponse, ConnectorError>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
+        let result = loop {
+            match this.state.as_mut().project() {
+                StateProj::Readying { stack, request } => match ready!(stack.poll_ready(cx)) {
+                    Ok(()) => {
+                        let Some(request) = request.take() else {
+                            return Poll::Pending;
+                        };
+                        let answer = stack.call(request);
+                        this.state.set(State::Called { answer });
+                    }
+                    Err(error) => break Err(error),
+                },
+                StateProj::Called { answer } => break ready!(answer.poll(cx)),
+            }
+        };
+        let http = outcome::for_the_sdk(result.map_err(Into::into), this.call);
+        Poll::Ready(http.map(|mut http| {
+            hide_the_wait(&mut http, *this.started, this.clock.now());
+            http
+        }))
+    }
 }
 
 /// The SDK takes the time that a call spent here for time on the wire, and the middle of it for the

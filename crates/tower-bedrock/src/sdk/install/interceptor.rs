@@ -27,10 +27,10 @@ use aws_types::region::Region as SdkRegion;
 use tokio::time::Instant;
 
 use super::{
-    call::{Call, Dispatch, Limits},
+    call::{Call, Dispatch, Limits, Told},
     options::CallOptions,
     outcome,
-    sign::Signing,
+    sign::LastSigning,
 };
 use crate::{
     call::{CallContext, OperationInput},
@@ -77,11 +77,18 @@ use crate::{
 /// ```
 #[derive(Clone, Default)]
 pub struct ResilienceInterceptor {
+    /// Of the client that [`Resilience`](super::Resilience) is installed in: calls to it say nothing
+    /// of their region.
     home: Option<Region>,
+    /// Whether it is there for a stack only, and silent about calls that go past that.
+    is_part: bool,
     gates: Vec<Arc<dyn RouteGate>>,
     classifier: Classifier,
-    listener: Option<Arc<dyn Fn(&Error) + Send + Sync>>,
+    listener: Option<Arc<Listener>>,
+    last_signing: Arc<LastSigning>,
 }
+
+type Listener = dyn Fn(&Error) + Send + Sync;
 
 impl ResilienceInterceptor {
     /// Classifies what fails, and refuses nothing.
@@ -117,10 +124,11 @@ impl ResilienceInterceptor {
         self
     }
 
-    /// One whose calls say nothing of their region where that is `home`.
-    pub(super) fn at(home: Option<Region>) -> Self {
+    /// What a stack needs of it in a client of region `home`.
+    pub(super) fn part(home: Option<Region>) -> Self {
         Self {
             home,
+            is_part: true,
             ..Self::default()
         }
     }
@@ -172,14 +180,13 @@ impl Intercept for ResilienceInterceptor {
             return Ok(());
         };
         let region = cfg.load::<SdkRegion>().map(AsRef::as_ref);
-        let home = self.home.as_ref().map(Region::as_str);
-        let region = if region == home {
-            self.home.clone()
+        let home = self.home.as_ref();
+        let region = if region == home.map(Region::as_str) {
+            home.cloned()
         } else {
             told.route.region = region.map(Region::from);
             told.route.region.clone()
         };
-        call.set_region(region);
         let options = CallOptions::of(cfg);
         if let Some(options) = &options {
             options.apply(&mut told);
@@ -196,29 +203,28 @@ impl Intercept for ResilienceInterceptor {
             told.deadline = told.deadline.into_iter().chain([end]).min();
             limits.hold_until = end.checked_sub(SHORT_OF_TIMEOUT.min(timeout / 10));
         }
-        call.set_context(told, options);
         if call.is_wrapped() {
             leave_retries_to_us(cfg, &mut limits);
-            call.set_limits(limits);
         }
+        call.tell(Told {
+            context: told,
+            region,
+            limits,
+            options,
+        });
         Ok(())
     }
 
     fn modify_before_transmit(
         &self,
         context: &mut BeforeTransmitInterceptorContextMut<'_>,
-        _: &RuntimeComponents,
+        components: &RuntimeComponents,
         cfg: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        let Some(call) = cfg.load::<Call>().filter(|call| call.is_wrapped()) else {
-            return Ok(());
-        };
-        if let Some(told) = call.context() {
+        if let Some(call) = cfg.load::<Call>().filter(|call| call.is_wrapped()) {
             call.set_dispatch(Dispatch {
-                context: told,
-                region: call.region(),
-                signing: Signing::of(cfg),
-                limits: call.limits(),
+                signing: self.last_signing.of(cfg),
+                signed_at: components.time_source().unwrap_or_default().now(),
             });
             context.request_mut().add_extension(call.clone());
         }
@@ -234,8 +240,8 @@ impl Intercept for ResilienceInterceptor {
         if self.gates.is_empty() {
             return Ok(());
         }
-        let call = cfg.load::<Call>().and_then(Call::context);
-        match call.and_then(|call| self.refusal(&call)) {
+        let told = cfg.load::<Call>().and_then(Call::told);
+        match told.and_then(|told| self.refusal(&told.context)) {
             Some(refusal) => Err(refusal.into()),
             None => Ok(()),
         }
@@ -259,12 +265,16 @@ impl Intercept for ResilienceInterceptor {
         _: &RuntimeComponents,
         cfg: &mut ConfigBag,
     ) -> Result<(), BoxError> {
+        if self.is_part {
+            return Ok(());
+        }
         let Some(call) = cfg.load::<Call>().filter(|call| !call.is_wrapped()) else {
             return Ok(());
         };
-        let (Some(mut told), Some(raw)) = (call.context(), outcome::unclassified(context)) else {
+        let (Some(told), Some(raw)) = (call.told(), outcome::unclassified(context)) else {
             return Ok(());
         };
+        let mut told = told.context.clone();
         told.attempt = cfg
             .load::<RequestAttempts>()
             .map_or(0, RequestAttempts::attempts)
@@ -313,18 +323,13 @@ fn leave_retries_to_us(cfg: &mut ConfigBag, limits: &mut Limits) {
         limits.attempt = Some(attempt);
     }
 
-    // While a call waits in a layer nobody reads its body, which the SDK takes for a stalled upload.
+    // While a call waits in a layer nobody reads its body, which the SDK takes for a stalled upload;
+    // and an answer has been read by then. What stalls on the wire is found there.
     let protection = cfg.load::<StalledStreamProtectionConfig>();
-    limits.stalls = protection
-        .filter(|protection| protection.download_enabled())
-        .cloned();
-    if let Some(protection) = protection.filter(|protection| protection.upload_enabled()) {
-        let downloads = StalledStreamProtectionConfig::enabled()
-            .upload_enabled(false)
-            .download_enabled(protection.download_enabled())
-            .grace_period(protection.grace_period())
-            .build();
-        cfg.interceptor_state().store_put(downloads);
+    if let Some(protection) = protection.filter(|protection| protection.is_enabled()) {
+        limits.stalls = protection.download_enabled().then(|| protection.clone());
+        cfg.interceptor_state()
+            .store_put(StalledStreamProtectionConfig::disabled());
     }
 }
 

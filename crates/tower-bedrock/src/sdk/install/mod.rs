@@ -24,6 +24,7 @@
 
 mod address;
 mod answer;
+mod attempt;
 mod body;
 mod call;
 mod clock;
@@ -36,7 +37,9 @@ mod request;
 mod response;
 mod sign;
 mod tap;
+mod template;
 mod transport;
+mod whole;
 
 use std::fmt;
 
@@ -114,7 +117,7 @@ where
         let transport = SdkTransport::new(home.clone(), self.streams);
         let stack = self.layer.layer(transport);
         config
-            .interceptor(ResilienceInterceptor::at(home))
+            .interceptor(ResilienceInterceptor::part(home))
             .http_client(StackedClient { inner, stack })
     }
 }

@@ -45,9 +45,10 @@ pub(super) fn for_the_sdk(
 ) -> Result<HttpResponse, ConnectorError> {
     let mut error: Error = match result {
         Ok(response) => {
-            let (http, served) = response.into_parts();
-            call.served(served);
-            return Ok(http);
+            if let Some(options) = call.options() {
+                options.set_served(response.served_as_told());
+            }
+            return Ok(response.into_http());
         }
         Err(error) => error.into(),
     };

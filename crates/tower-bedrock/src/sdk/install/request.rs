@@ -1,8 +1,10 @@
 use std::{
     fmt,
     sync::{Arc, Mutex, PoisonError},
+    time::SystemTime,
 };
 
+use aws_smithy_async::time::SharedTimeSource;
 use aws_smithy_runtime_api::client::{
     connection::CaptureSmithyConnection, http::SharedHttpConnector, orchestrator::HttpRequest,
     runtime_components::RuntimeComponents,
@@ -10,13 +12,11 @@ use aws_smithy_runtime_api::client::{
 
 use super::{
     address,
-    call::{Dispatch, Limits},
+    call::{Call, Dispatch, Told},
     sign::Signing,
+    template::Template,
 };
-use crate::{
-    call::{BedrockRequest, CallContext},
-    route::Region,
-};
+use crate::call::{BedrockRequest, CallContext};
 
 /// A call that the SDK has made ready to be sent: what the layers see inside of it.
 ///
@@ -32,17 +32,14 @@ pub struct SdkRequest {
 
 /// What all attempts of a call share.
 pub(super) struct Wire {
+    call: Call,
     /// What the SDK would have sent, with everything that it and its interceptors hung on it; for the
     /// first attempt to take.
     original: Mutex<Option<HttpRequest>>,
     /// The same, for every other attempt.
-    pub(super) template: HttpRequest,
-    /// The call as the template is written for it.
-    pub(super) written_for: CallContext,
-    /// The region that the template is written for.
-    pub(super) region: Option<Region>,
-    pub(super) signing: Signing,
-    pub(super) limits: Limits,
+    pub(super) template: Template,
+    pub(super) signing: Arc<Signing>,
+    pub(super) signed_at: SystemTime,
     pub(super) connection: Option<CaptureSmithyConnection>,
     pub(super) base: Arc<Base>,
 }
@@ -54,29 +51,33 @@ pub(super) struct Base {
 }
 
 impl SdkRequest {
-    /// `None` if the request's body is no more than a stream that can be read once.
-    pub(super) fn new(original: HttpRequest, dispatch: Dispatch, base: Arc<Base>) -> Option<Self> {
-        let template = original.try_clone()?;
+    /// `None` if the request's body can be read only once, or nothing is known of the call.
+    pub(super) fn new(
+        original: HttpRequest,
+        call: Call,
+        dispatch: Dispatch,
+        base: Arc<Base>,
+    ) -> Option<Self> {
+        let context = call.told()?.context.clone();
         let wire = Wire {
+            call,
+            template: Template::of(&original)?,
             connection: original.extension::<CaptureSmithyConnection>().cloned(),
             original: Mutex::new(Some(original)),
-            template,
-            written_for: dispatch.context.clone(),
-            region: dispatch.region,
             signing: dispatch.signing,
-            limits: dispatch.limits,
+            signed_at: dispatch.signed_at,
             base,
         };
         Some(Self {
-            context: dispatch.context,
+            context,
             wire: Arc::new(wire),
         })
     }
 
-    /// The request as the SDK wrote and signed it.
-    #[must_use]
-    pub fn http(&self) -> &HttpRequest {
-        &self.wire.template
+    /// The clock that the SDK goes by.
+    pub(super) fn time_source(&self) -> SharedTimeSource {
+        let components = &self.wire.base.components;
+        components.time_source().unwrap_or_default()
     }
 
     pub(super) fn into_parts(self) -> (CallContext, Arc<Wire>) {
@@ -90,6 +91,11 @@ impl Wire {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .take()
+    }
+
+    /// What the template is written for. It was there when the request was made.
+    pub(super) fn told(&self) -> Option<&Told> {
+        self.call.told()
     }
 }
 

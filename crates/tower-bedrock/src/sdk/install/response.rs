@@ -1,10 +1,16 @@
-use std::fmt;
+use std::{fmt, sync::OnceLock};
 
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_types::body::SdkBody;
 
-use super::tap::Tap;
-use crate::reply::{BedrockResponse, Finish, Served, Usage, Watcher};
+use super::{
+    answer::{self, Told},
+    tap::Tap,
+};
+use crate::{
+    call::Operation,
+    reply::{BedrockResponse, Finish, Served, Usage, Watcher},
+};
 
 /// An answer on its way to the SDK: what the layers see inside of it.
 ///
@@ -19,16 +25,17 @@ pub struct SdkResponse {
 }
 
 enum Kind {
-    Whole(Option<Usage>),
+    /// Of this operation, and what it tells, once somebody has asked.
+    Whole(Operation, OnceLock<Box<Told>>),
     Stream(Box<Tap>),
 }
 
 impl SdkResponse {
-    pub(super) const fn whole(http: HttpResponse, served: Served, usage: Option<Usage>) -> Self {
+    pub(super) const fn whole(http: HttpResponse, operation: Operation, served: Served) -> Self {
         Self {
             http,
             served,
-            kind: Kind::Whole(usage),
+            kind: Kind::Whole(operation, OnceLock::new()),
         }
     }
 
@@ -49,19 +56,36 @@ impl SdkResponse {
 
     /// What a whole answer used; `None` for a stream, and where the service did not say.
     #[must_use]
-    pub const fn usage(&self) -> Option<&Usage> {
+    pub fn usage(&self) -> Option<Usage> {
+        self.told()?.counts?.usage(self.served.route.model.as_ref())
+    }
+
+    /// What a whole answer tells beside its content. Read when it is first asked for: the SDK reads
+    /// the answer too, and nobody may need it twice.
+    fn told(&self) -> Option<&Told> {
         match &self.kind {
-            Kind::Whole(usage) => usage.as_ref(),
+            Kind::Whole(operation, told) => {
+                Some(told.get_or_init(|| Box::new(answer::read(*operation, &self.http))))
+            }
             Kind::Stream(_) => None,
         }
     }
 
-    pub(super) fn into_parts(self) -> (HttpResponse, Served) {
+    /// By whom and how the call was served, with what the answer itself tells of it.
+    pub(super) fn served_as_told(&self) -> Served {
+        let mut served = self.served.clone();
+        if let Some(tier) = self.told().and_then(|told| told.tier) {
+            served.route.tier = tier;
+        }
+        served
+    }
+
+    pub(super) fn into_http(self) -> HttpResponse {
         let mut http = self.http;
         if let Kind::Stream(tap) = self.kind {
             *http.body_mut() = SdkBody::from_body_1_x(*tap);
         }
-        (http, self.served)
+        http
     }
 }
 
@@ -75,15 +99,13 @@ impl BedrockResponse for SdkResponse {
     }
 
     fn watch(&mut self, mut watcher: impl Watcher) {
-        match &mut self.kind {
-            Kind::Whole(usage) => {
-                if let Some(usage) = usage {
-                    watcher.usage(usage);
-                }
-                watcher.finish(Finish::Complete);
-            }
-            Kind::Stream(tap) => tap.watch(watcher),
+        if let Kind::Stream(tap) = &mut self.kind {
+            return tap.watch(watcher);
         }
+        if let Some(usage) = self.usage() {
+            watcher.usage(&usage);
+        }
+        watcher.finish(Finish::Complete);
     }
 }
 
@@ -91,7 +113,6 @@ impl fmt::Debug for SdkResponse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SdkResponse")
             .field("served", &self.served)
-            .field("usage", &self.usage())
             .finish_non_exhaustive()
     }
 }

@@ -1,6 +1,9 @@
 //! Signs a request again, as the SDK did: with its signer, its identities and its clock.
 
-use std::time::{Duration, SystemTime};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, SystemTime},
+};
 
 use aws_runtime::{
     auth::{PayloadSigningOverride, SigV4OperationSigningConfig},
@@ -55,19 +58,45 @@ pub(super) enum Scheme<'a> {
     Unknown,
 }
 
+/// The last [`Signing`] of a client, which the next call's is as a rule.
+#[derive(Default)]
+pub(super) struct LastSigning(Mutex<Option<Arc<Signing>>>);
+
+impl LastSigning {
+    /// What the SDK signs by in the call of `cfg`.
+    pub(super) fn of(&self, cfg: &ConfigBag) -> Arc<Signing> {
+        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*last {
+            Some(signing) if signing.is_of(cfg) => Arc::clone(signing),
+            _ => Arc::clone(last.insert(Arc::new(Signing::of(cfg)))),
+        }
+    }
+}
+
 impl Signing {
-    pub(super) fn of(cfg: &ConfigBag) -> Self {
-        let params = cfg.load::<EndpointResolverParams>();
-        let disabled = cfg.load::<DisableClockSkewCorrection>();
+    fn of(cfg: &ConfigBag) -> Self {
         Self {
             config: cfg.load::<SigV4OperationSigningConfig>().cloned(),
             payload: cfg.load::<PayloadSigningOverride>().cloned(),
             region: cfg.load::<SigningRegion>().cloned(),
             name: cfg.load::<SigningName>().cloned(),
             endpoint: cfg.load::<Endpoint>().cloned(),
-            endpoint_params: params.and_then(|params| params.get::<Params>()).cloned(),
-            corrects_clock: !disabled.is_some_and(DisableClockSkewCorrection::is_disabled),
+            endpoint_params: endpoint_params(cfg).cloned(),
+            corrects_clock: corrects_clock(cfg),
         }
+    }
+
+    /// Whether the call of `cfg` is signed by the same.
+    fn is_of(&self, cfg: &ConfigBag) -> bool {
+        // An override cannot be compared, and is rare.
+        self.payload.is_none()
+            && cfg.load::<PayloadSigningOverride>().is_none()
+            && self.config.as_ref() == cfg.load::<SigV4OperationSigningConfig>()
+            && self.region.as_ref() == cfg.load::<SigningRegion>()
+            && self.name.as_ref() == cfg.load::<SigningName>()
+            && self.endpoint.as_ref() == cfg.load::<Endpoint>()
+            && self.endpoint_params.as_ref() == endpoint_params(cfg)
+            && self.corrects_clock == corrects_clock(cfg)
     }
 
     /// Signs `request` for `endpoint`, and for `region` where that is not the home region, as of `now`
@@ -150,6 +179,15 @@ impl Signing {
     }
 }
 
+fn endpoint_params(cfg: &ConfigBag) -> Option<&Params> {
+    cfg.load::<EndpointResolverParams>()?.get()
+}
+
+fn corrects_clock(cfg: &ConfigBag) -> bool {
+    let disabled = cfg.load::<DisableClockSkewCorrection>();
+    !disabled.is_some_and(DisableClockSkewCorrection::is_disabled)
+}
+
 /// What a signer adds.
 const SIGNATURE: [&str; 4] = [
     "authorization",
@@ -180,10 +218,8 @@ pub(super) fn scheme(request: &HttpRequest) -> Scheme<'_> {
     }
 }
 
-/// When `request` was signed, if that is part of the signature.
-pub(super) fn signed_at(request: &HttpRequest) -> Option<SystemTime> {
-    let date = request.headers().get("x-amz-date")?;
-    // 20261121T061706Z
+/// When a signature was made, by its `x-amz-date`: `20261121T061706Z`.
+pub(super) fn date_of_signature(date: &str) -> Option<SystemTime> {
     let (day, time) = date.strip_suffix('Z')?.split_once('T')?;
     let extended = format!(
         "{}-{}-{}T{}:{}:{}Z",
