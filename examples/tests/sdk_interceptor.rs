@@ -23,8 +23,14 @@ fn sdk_interceptor() -> Command {
 fn causes_are_told_and_an_open_circuit_is_quiet() {
     let run = sdk_interceptor().assert().success();
     let told = String::from_utf8_lossy(&run.get_output().stdout);
-    assert!(told.contains("the caller hears: model_overloaded"), "{told}");
-    assert!(told.contains("the caller hears: circuit_open\n  0 requests"), "{told}");
+    assert!(
+        told.contains("the caller hears: model_overloaded"),
+        "{told}"
+    );
+    assert!(
+        told.contains("the caller hears: circuit_open\n  0 requests"),
+        "{told}"
+    );
     assert!(told.contains("the listener hears: Converse to"), "{told}");
     assert!(told.trim_end().ends_with("answered"), "{told}");
 }

@@ -21,7 +21,7 @@ enum Step {
     /// Somebody who was granted a place comes for it.
     Come(usize),
     /// Somebody who came for a place gives it back for now, and stands where he stood.
-    StepBack(usize),
+    GiveWay(usize),
     Limit(usize),
 }
 
@@ -31,7 +31,7 @@ fn step() -> impl Strategy<Value = Step> {
         3 => Just(Step::Finish),
         1 => any::<usize>().prop_map(Step::GiveUp),
         3 => any::<usize>().prop_map(Step::Come),
-        1 => any::<usize>().prop_map(Step::StepBack),
+        1 => any::<usize>().prop_map(Step::GiveWay),
         1 => (0..6_usize).prop_map(Step::Limit),
     ]
 }
@@ -116,7 +116,7 @@ proptest! {
                     reference.in_flight += 1;
                     reference.came.push(number);
                 }
-                Step::StepBack(who) if !reference.came.is_empty() => {
+                Step::GiveWay(who) if !reference.came.is_empty() => {
                     let number = reference.came.remove(who % reference.came.len());
                     permits.give_back();
                     permits.rejoin(number);
@@ -129,7 +129,7 @@ proptest! {
                     permits.set_limit(limit);
                     reference.limit = limit;
                 }
-                Step::Finish | Step::Come(_) | Step::StepBack(_) => {}
+                Step::Finish | Step::Come(_) | Step::GiveWay(_) => {}
             }
             permits.grant(&mut woken);
             let left = reference.granted.len().min(granted_before);
