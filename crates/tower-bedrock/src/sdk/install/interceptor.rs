@@ -28,6 +28,7 @@ use tokio::time::Instant;
 
 use super::{
     call::{Call, Dispatch, Limits, Told},
+    is_stacked,
     options::CallOptions,
     outcome,
     sign::LastSigning,
@@ -170,12 +171,19 @@ impl Intercept for ResilienceInterceptor {
     fn read_before_serialization(
         &self,
         context: &BeforeSerializationInterceptorContextRef<'_>,
-        _: &RuntimeComponents,
+        components: &RuntimeComponents,
         cfg: &mut ConfigBag,
     ) -> Result<(), BoxError> {
         let Some(call) = cfg.load::<Call>().cloned() else {
             return Ok(());
         };
+        // A client of the user's own around the stack's need not pass on what makes the stack known.
+        if self.is_part && !call.is_wrapped() {
+            let client = components.http_client();
+            if client.is_some_and(|client| is_stacked(&client)) {
+                call.wrap();
+            }
+        }
         let Some(mut told) = call_context(context.input()) else {
             return Ok(());
         };
