@@ -1,13 +1,17 @@
 use aws_sdk_bedrockruntime::{
     Client,
+    config::endpoint::{Endpoint, EndpointFuture, Params, ResolveEndpoint},
     types::{ServiceTier as Tier, ServiceTierType},
 };
 use bedrock_sim::{ErrorSpec, ErrorText, FaultSpec, RetryAfterHint};
 use tower_bedrock::{Ladder, Rung, ServiceTier};
-use tower_bedrock_tests::{MODEL, verifying::Arrival};
+use tower_bedrock_tests::{
+    MODEL,
+    verifying::{Arrival, signing},
+};
 
 use super::{OTHER, Place, always, answered, host, hosts, regions, retrying, usual};
-use crate::suite::{Call, Configure, Face, MakeRig};
+use crate::suite::{Call, Configure, Face, MakeFace, MakeRig};
 
 const ARN: &str =
     "arn:aws:bedrock:us-west-2:123456789012:inference-profile/us.amazon.nova-pro-v1:0";
@@ -132,6 +136,46 @@ async fn a_hop_keeps_the_variant_of_the_endpoint() {
             assert_eq!(arrivals[1].host, host);
             assert_eq!(regions(&arrivals), ["us-east-1", "us-west-2"]);
         }
+    }
+}
+
+/// Two regions behind proxies, each of which has Bedrock below a path of its own.
+#[derive(Debug)]
+struct Proxies;
+
+impl ResolveEndpoint for Proxies {
+    fn resolve_endpoint<'a>(&'a self, params: &'a Params) -> EndpointFuture<'a> {
+        let url = match params.region() {
+            Some("us-east-1") => "https://proxy.example/eastern/bedrock",
+            _ => "https://other.example/west/",
+        };
+        EndpointFuture::ready(Ok(Endpoint::builder().url(url).build()))
+    }
+}
+
+/// Where the user's own endpoint resolver puts a region below a path, a hop goes below that path, and
+/// not below the one that it comes from.
+#[tokio::test(start_paused = true)]
+async fn a_hop_goes_below_the_path_of_its_region() {
+    let rig: MakeRig = || retrying().falling_back(Ladder::regions(["us-west-2"]), |layer| layer);
+    for make in [Face::tower as MakeFace, Face::fluent] {
+        let place = Place::new([always(ErrorText::Overloaded).region("us-east-1")]);
+        let door = place.door.clone().behind(&["/eastern/bedrock", "/west"]);
+        let config = signing(&door, place.clock.clone()).endpoint_resolver(Proxies);
+        let face = make(config, &rig());
+        answered(&face.make(&Call::converse()).await);
+        let arrivals = door.admitted();
+        let model = "model/us.amazon.nova-lite-v1%3A0/converse";
+        let urls: Vec<_> = arrivals
+            .iter()
+            .map(|arrival| format!("{}{}", arrival.host, arrival.path))
+            .collect();
+        let expected = [
+            format!("proxy.example/eastern/bedrock/{model}"),
+            format!("other.example/west/{model}"),
+        ];
+        assert_eq!(urls, expected);
+        assert_eq!(regions(&arrivals), ["us-east-1", "us-west-2"]);
     }
 }
 

@@ -25,6 +25,7 @@ use crate::sigv4::{SignedRequest, Verifier};
 pub struct VerifyingClient {
     inner: SharedHttpClient,
     door: Arc<Door>,
+    proxies: &'static [&'static str],
 }
 
 impl VerifyingClient {
@@ -46,7 +47,15 @@ impl VerifyingClient {
         Self {
             inner: SharedHttpClient::new(SimHttpClient::new(sim.clone())),
             door: Arc::new(Door::new(keys, SharedTimeSource::new(clock))),
+            proxies: &[],
         }
+    }
+
+    /// The simulator stands behind proxies, which have it below these paths.
+    #[must_use]
+    pub const fn behind(mut self, proxies: &'static [&'static str]) -> Self {
+        self.proxies = proxies;
+        self
     }
 
     /// What came so far.
@@ -75,6 +84,7 @@ impl HttpClient for VerifyingClient {
         SharedHttpConnector::new(VerifyingConnector {
             inner: self.inner.http_connector(settings, components),
             door: Arc::clone(&self.door),
+            proxies: self.proxies,
         })
     }
 }
@@ -83,13 +93,19 @@ impl HttpClient for VerifyingClient {
 struct VerifyingConnector {
     inner: SharedHttpConnector,
     door: Arc<Door>,
+    proxies: &'static [&'static str],
 }
 
 impl HttpConnector for VerifyingConnector {
-    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+    fn call(&self, mut request: HttpRequest) -> HttpConnectorFuture {
         let door = Arc::clone(&self.door);
         if let Some(refusal) = receive(&door, &request) {
             return HttpConnectorFuture::ready(Ok(refusal));
+        }
+        let below = |proxy: &&str| request.uri().contains(proxy);
+        if let Some(proxy) = self.proxies.iter().find(|proxy| below(proxy)) {
+            let uri = request.uri().replacen(proxy, "", 1);
+            request.set_uri(uri).expect("a shorter path");
         }
         let answer = self.inner.call(request);
         HttpConnectorFuture::new(async move {
