@@ -9,7 +9,7 @@ use bedrock_sim::{
 };
 use tower::{ServiceBuilder, ServiceExt};
 use tower_bedrock::{Bedrock, Cause, ClassifyLayer, Error, Request};
-use tower_bedrock_tests::{MODEL, converse, faulty, in_process, model, scenario};
+use tower_bedrock_tests::{KNOWN_ERRORS, MODEL, converse, faulty, in_process, model, scenario};
 
 /// What one attempt of a call fails with.
 async fn failure(config: Builder, model: &str) -> Error {
@@ -28,29 +28,7 @@ async fn failure_of(error: impl Into<ErrorSpec>) -> Error {
 /// Each error that Bedrock is known for becomes its cause, through the SDK's own parsing.
 #[tokio::test(start_paused = true)]
 async fn every_known_error_becomes_its_cause() {
-    use ErrorText as T;
-    for (text, cause) in [
-        (T::TokensPerDay, Cause::TokensPerDay),
-        (T::TokensPerMinute, Cause::TokenRate),
-        (T::RequestsPerMinute, Cause::RequestRate),
-        (T::RequestsPerMinuteLong, Cause::RequestRate),
-        (T::RequestRate, Cause::RequestRate),
-        (T::Overloaded, Cause::ModelOverloaded),
-        (T::ModelNotReady, Cause::ModelNotReady),
-        (T::TooManyConnections, Cause::CapacityExceeded),
-        (T::ServiceUnavailable, Cause::ServiceUnavailable),
-        (T::UnableToProcess, Cause::ServiceUnavailable),
-        (T::ModelThrottled, Cause::ServiceUnavailable),
-        (T::InternalServer, Cause::Internal),
-        (T::ModelTimeout, Cause::ModelTimeout),
-        (T::ModelError, Cause::ModelFailed),
-        (T::ServiceQuota, Cause::AccountLimit),
-        (T::ProfileRequired, Cause::ProfileRequired),
-        (T::UnknownModel, Cause::NotFound),
-        (T::InputTooLong, Cause::ContextTooLong),
-        (T::MaxTokensTooLarge, Cause::InvalidRequest),
-        (T::DataRetention, Cause::InvalidRequest),
-    ] {
+    for (text, cause) in KNOWN_ERRORS {
         let error = failure_of(text).await;
         assert_eq!(error.cause(), cause, "{text:?}: {error}");
         assert_eq!(error.status(), Some(text.exception().status()), "{text:?}");

@@ -18,7 +18,10 @@ use aws_sdk_bedrockruntime::{
         GuardrailContentSource, GuardrailTextBlock, InferenceConfiguration, Message,
     },
 };
-use bedrock_sim::{FaultSpec, ModelSpec, Scenario, ScenarioBuilder, SimHttpClient, SimService};
+use bedrock_sim::{
+    ErrorText, FaultSpec, ModelSpec, Scenario, ScenarioBuilder, SimHttpClient, SimService,
+};
+use tower_bedrock::Cause;
 
 /// The model of most tests.
 pub const MODEL: &str = "us.amazon.nova-lite-v1:0";
@@ -28,6 +31,30 @@ pub const CLAUDE: &str = "us.anthropic.claude-haiku-4-5-20251001-v1:0";
 pub const REGION: &str = "us-east-1";
 /// A prompt that must not show up anywhere.
 pub const PROMPT: &str = "the prompt that nobody may see";
+
+/// What Bedrock is known to say when it fails, and the cause of each.
+pub const KNOWN_ERRORS: [(ErrorText, Cause); 20] = [
+    (ErrorText::TokensPerDay, Cause::TokensPerDay),
+    (ErrorText::TokensPerMinute, Cause::TokenRate),
+    (ErrorText::RequestsPerMinute, Cause::RequestRate),
+    (ErrorText::RequestsPerMinuteLong, Cause::RequestRate),
+    (ErrorText::RequestRate, Cause::RequestRate),
+    (ErrorText::Overloaded, Cause::ModelOverloaded),
+    (ErrorText::ModelNotReady, Cause::ModelNotReady),
+    (ErrorText::TooManyConnections, Cause::CapacityExceeded),
+    (ErrorText::ServiceUnavailable, Cause::ServiceUnavailable),
+    (ErrorText::UnableToProcess, Cause::ServiceUnavailable),
+    (ErrorText::ModelThrottled, Cause::ServiceUnavailable),
+    (ErrorText::InternalServer, Cause::Internal),
+    (ErrorText::ModelTimeout, Cause::ModelTimeout),
+    (ErrorText::ModelError, Cause::ModelFailed),
+    (ErrorText::ServiceQuota, Cause::AccountLimit),
+    (ErrorText::ProfileRequired, Cause::ProfileRequired),
+    (ErrorText::UnknownModel, Cause::NotFound),
+    (ErrorText::InputTooLong, Cause::ContextTooLong),
+    (ErrorText::MaxTokensTooLarge, Cause::InvalidRequest),
+    (ErrorText::DataRetention, Cause::InvalidRequest),
+];
 
 /// A scenario with [`MODEL`] in [`REGION`] that answers at once.
 pub fn scenario() -> ScenarioBuilder {

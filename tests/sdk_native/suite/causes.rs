@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use bedrock_sim::{ErrorSpec, ErrorText, Exception, FaultKind, FaultSpec, RetryAfterHint};
 use tower_bedrock::Cause;
-use tower_bedrock_tests::{MODEL, scenario};
+use tower_bedrock_tests::{KNOWN_ERRORS, MODEL, scenario};
 
 use super::{call::Call, outcome::Failure, rig::Rig, row::Row};
 
@@ -20,29 +20,7 @@ async fn failure_of(error: impl Into<ErrorSpec>) -> Failure {
 /// message, status and request id.
 #[tokio::test(start_paused = true)]
 async fn every_known_error_becomes_its_cause() {
-    use ErrorText as T;
-    for (text, cause) in [
-        (T::TokensPerDay, Cause::TokensPerDay),
-        (T::TokensPerMinute, Cause::TokenRate),
-        (T::RequestsPerMinute, Cause::RequestRate),
-        (T::RequestsPerMinuteLong, Cause::RequestRate),
-        (T::RequestRate, Cause::RequestRate),
-        (T::Overloaded, Cause::ModelOverloaded),
-        (T::ModelNotReady, Cause::ModelNotReady),
-        (T::TooManyConnections, Cause::CapacityExceeded),
-        (T::ServiceUnavailable, Cause::ServiceUnavailable),
-        (T::UnableToProcess, Cause::ServiceUnavailable),
-        (T::ModelThrottled, Cause::ServiceUnavailable),
-        (T::InternalServer, Cause::Internal),
-        (T::ModelTimeout, Cause::ModelTimeout),
-        (T::ModelError, Cause::ModelFailed),
-        (T::ServiceQuota, Cause::AccountLimit),
-        (T::ProfileRequired, Cause::ProfileRequired),
-        (T::UnknownModel, Cause::NotFound),
-        (T::InputTooLong, Cause::ContextTooLong),
-        (T::MaxTokensTooLarge, Cause::InvalidRequest),
-        (T::DataRetention, Cause::InvalidRequest),
-    ] {
+    for (text, cause) in KNOWN_ERRORS {
         let failure = failure_of(text).await;
         assert_eq!(failure.cause, cause, "{text:?}");
         assert_eq!(failure.status, Some(text.exception().status()));
