@@ -80,6 +80,8 @@ pub mod circuit_breaker;
 pub mod classify;
 mod error;
 pub mod fallback;
+#[cfg(feature = "metrics")]
+pub mod metrics;
 mod model_id;
 pub mod pool;
 mod reply;
