@@ -61,6 +61,7 @@
 //! * `aws` (default): the [`Bedrock`] service and the conversions from the SDK's types. Without it
 //!   the layers build alone and no crate of the SDK is in the tree.
 //! * `default-https-client`: the HTTPS client that the SDK would use by itself.
+//! * `axum`: [`Error`] answers for itself in a handler, as `ErrorResponse` says.
 //!
 //! # Time and chance
 //!
@@ -79,6 +80,8 @@ mod cause;
 pub mod circuit_breaker;
 pub mod classify;
 mod error;
+#[cfg(feature = "axum")]
+mod error_response;
 pub mod fallback;
 #[cfg(feature = "metrics")]
 pub mod metrics;
@@ -137,5 +140,7 @@ pub use self::{
     },
 };
 
+#[cfg(feature = "axum")]
+pub use self::error_response::ErrorResponse;
 #[cfg(feature = "aws")]
 pub use self::sdk::{Bedrock, CountTokensEstimator, MessageAssembler, SdkOperation};

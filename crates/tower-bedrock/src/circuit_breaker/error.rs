@@ -27,7 +27,7 @@ pub struct CircuitOpen {
 }
 
 impl CircuitOpen {
-    pub(super) const fn new(route: Route, retry_in: Option<Duration>) -> Self {
+    pub(crate) const fn new(route: Route, retry_in: Option<Duration>) -> Self {
         Self { route, retry_in }
     }
 

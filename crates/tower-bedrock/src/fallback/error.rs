@@ -115,7 +115,7 @@ impl SkipReason {
     }
 
     /// When the route was worth asking again, if that is known.
-    pub(super) const fn retry_in(self) -> Option<Duration> {
+    pub(crate) const fn retry_in(self) -> Option<Duration> {
         match self {
             Self::Closed { retry_in, .. } => retry_in,
             Self::Waits { wait } => Some(wait),
@@ -152,7 +152,7 @@ impl fmt::Display for SkippedRoute {
 // === impl FallbackExhausted ===
 
 impl FallbackExhausted {
-    pub(super) const fn new(errors: Vec<Error>, skipped: Vec<SkippedRoute>) -> Self {
+    pub(crate) const fn new(errors: Vec<Error>, skipped: Vec<SkippedRoute>) -> Self {
         Self { errors, skipped }
     }
 

@@ -56,7 +56,7 @@ pub enum ExhaustedReason {
 }
 
 impl BudgetExhausted {
-    pub(super) const fn new(limit: Limit, reason: ExhaustedReason, wait: Option<Duration>) -> Self {
+    pub(crate) const fn new(limit: Limit, reason: ExhaustedReason, wait: Option<Duration>) -> Self {
         Self {
             wait,
             limit,
