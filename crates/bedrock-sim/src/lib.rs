@@ -35,8 +35,8 @@ mod target;
 mod wire;
 
 pub use engine::{
-    Admission, Admitted, Call, Counts, Engine, ErrorText, Exception, Finish, Ledger, ModelHandle,
-    Operation, QuotaLedger, Refusal, Refused, RetryAfterHint, StreamFault, Ticket,
+    Admission, Admitted, Call, Counts, Engine, ErrorText, Exception, FaultId, Finish, Ledger,
+    ModelHandle, Operation, QuotaLedger, Refusal, Refused, RetryAfterHint, StreamFault, Ticket,
 };
 pub use scenario::{
     DailyReset, DownAnswer, ErrorSpec, FaultKind, FaultSpec, Message, ModelSpec, OutputTokens,

@@ -30,7 +30,7 @@ use script::{Scripts, Whereto};
 
 #[cfg(doc)]
 use crate::QuotaOptions;
-use crate::{ModelSpec, Scenario};
+use crate::{FaultSpec, ModelSpec, Scenario, ScenarioError};
 
 /// A simulated Bedrock, without clock and without IO.
 ///
@@ -74,6 +74,8 @@ pub struct Engine {
     scenario: Scenario,
     index: Index,
     state: State,
+    /// The number of the next fault that is begun by hand. Goes on over a reset, too.
+    next_fault: u64,
     /// The number of the next ticket. Goes on over a reset, so that old tickets stay known as such.
     next_serial: u64,
 }
@@ -98,6 +100,10 @@ struct Flight {
     /// `None` for an operation that draws on no quota.
     hold: Option<Hold>,
 }
+
+/// A fault that was [begun by hand](Engine::begin_fault).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct FaultId(u64);
 
 /// The whole nanoseconds of a duration; more than 584 years count as that.
 fn nanos(duration: Duration) -> u64 {
@@ -164,11 +170,36 @@ impl Engine {
             index: Index::new(&scenario, &lanes),
             state: State::new(&scenario, lanes),
             scenario,
+            next_fault: 0,
             next_serial: 0,
         }
     }
 
-    /// Starts anew, at time zero. Tickets from before are forgotten: to finish one changes nothing.
+    /// Begins a fault that the scenario does not have, before all others. It lasts until it is
+    /// [ended](Self::end_fault), its own `until` or `count` is reached, or the engine is
+    /// [reset](Self::reset); its times are since the start of the engine, like those of the scenario.
+    ///
+    /// # Errors
+    ///
+    /// [`ScenarioError`] when it cannot be: a model or a region that is not there, a probability
+    /// of two.
+    pub fn begin_fault(&mut self, fault: &FaultSpec) -> Result<FaultId, ScenarioError> {
+        self.scenario.check_fault(fault)?;
+        let id = FaultId(self.next_fault);
+        self.next_fault += 1;
+        let State { scripts, lanes, .. } = &mut self.state;
+        scripts.begin(id, fault, &self.scenario, lanes);
+        Ok(id)
+    }
+
+    /// Ends a fault that was begun by hand. Whether it was there still; what it has befallen already
+    /// stays befallen.
+    pub fn end_fault(&mut self, fault: FaultId) -> bool {
+        self.state.scripts.end(fault)
+    }
+
+    /// Starts anew, at time zero: with the scenario's own faults, all unspent. Tickets from before are
+    /// forgotten: to finish one changes nothing.
     pub fn reset(&mut self) {
         self.state = State::new(&self.scenario, State::lanes(&self.scenario));
     }

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 
-use super::{Operation, lane::Lane, nanos};
+use super::{FaultId, Operation, lane::Lane, nanos};
 use crate::{FaultKind, FaultSpec, Scenario};
 
-/// All fault scripts of a scenario, in its order.
+/// All fault scripts: those begun by hand, the latest first, then those of the scenario in its order.
 #[derive(Debug)]
 pub(super) struct Scripts {
+    begun: Vec<(FaultId, Script)>,
     scripts: Vec<Script>,
     fired: BTreeMap<&'static str, u64>,
 }
@@ -41,11 +42,32 @@ impl Scripts {
     pub(super) fn new(scenario: &Scenario, lanes: &[Lane]) -> Self {
         let specs = scenario.faults().iter().enumerate();
         Self {
+            begun: Vec::new(),
             scripts: specs
                 .map(|(number, spec)| Script::new(number, spec, scenario, lanes))
                 .collect(),
             fired: BTreeMap::new(),
         }
+    }
+
+    /// Asks a fault before all others, from now on.
+    pub(super) fn begin(
+        &mut self,
+        id: FaultId,
+        spec: &FaultSpec,
+        scenario: &Scenario,
+        lanes: &[Lane],
+    ) {
+        let number = scenario.faults().len().wrapping_add(id.0 as usize);
+        let script = Script::new(number, spec, scenario, lanes);
+        self.begun.insert(0, (id, script));
+    }
+
+    /// Asks a fault no more; whether it was asked.
+    pub(super) fn end(&mut self, id: FaultId) -> bool {
+        let before = self.begun.len();
+        self.begun.retain(|(begun, _)| *begun != id);
+        self.begun.len() < before
     }
 
     /// The fault that befalls a call. The first that fires decides; those after it don't see the
@@ -65,7 +87,8 @@ impl Scripts {
         whereto: Whereto<'_>,
         eligible: impl Fn(&FaultKind) -> bool,
     ) -> Option<&FaultKind> {
-        let spec = self.scripts.iter_mut().find_map(|script| {
+        let begun = self.begun.iter_mut().map(|(_, script)| script);
+        let spec = begun.chain(&mut self.scripts).find_map(|script| {
             (eligible(&script.spec.what) && script.fires(now, whereto)).then_some(&script.spec)
         })?;
         *self.fired.entry(spec.what.name()).or_default() += 1;

@@ -59,11 +59,30 @@ pub(super) fn check(scenario: &Scenario) -> Result<(), Flaw> {
     unique(scenario)?;
     for (number, fault) in scenario.faults.iter().enumerate() {
         let place = |key| Place::Fault(number, key);
-        when(fault, place)?;
-        what(fault, place)?;
-        place_of(scenario, fault, place)?;
+        if matches!(fault.what, FaultKind::Down { .. }) && fault.until.is_none() {
+            return refuse(
+                place("what"),
+                "`down` needs an `until`: say when the service is back",
+            );
+        }
+        of_fault(scenario, fault, place)?;
     }
     Ok(())
+}
+
+/// A fault that is begun by hand, which ends by hand.
+pub(super) fn check_fault(scenario: &Scenario, fault: &FaultSpec) -> Result<(), Flaw> {
+    of_fault(scenario, fault, Place::Top)
+}
+
+fn of_fault(
+    scenario: &Scenario,
+    fault: &FaultSpec,
+    place: impl Fn(&'static str) -> Place,
+) -> Result<(), Flaw> {
+    when(fault, &place)?;
+    what(fault, &place)?;
+    place_of(scenario, fault, place)
 }
 
 fn refuse<T>(path: Place, reason: impl Display) -> Result<T, Flaw> {
@@ -270,12 +289,6 @@ fn when(fault: &FaultSpec, place: impl Fn(&'static str) -> Place) -> Result<(), 
 
 fn what(fault: &FaultSpec, place: impl Fn(&'static str) -> Place) -> Result<(), Flaw> {
     let name = fault.what.name();
-    if matches!(fault.what, FaultKind::Down { .. }) && fault.until.is_none() {
-        return refuse(
-            place("what"),
-            "`down` needs an `until`: say when the service is back",
-        );
-    }
     if fault.what.is_of_streams()
         && let Some(operation) = fault.operations.iter().find(|one| !one.is_stream())
     {

@@ -140,6 +140,11 @@ impl Scenario {
         &self.faults
     }
 
+    /// Whether a fault can befall what is here; an outage need not say when it ends.
+    pub(crate) fn check_fault(&self, fault: &FaultSpec) -> Result<(), ScenarioError> {
+        check::check_fault(self, fault).map_err(check::Flaw::into_error)
+    }
+
     /// The regions that a model can be called from.
     pub(crate) fn regions_of<'a>(&'a self, model: &'a ModelSpec) -> impl Iterator<Item = &'a str> {
         let home = model.regions.is_none().then_some(self.region.as_str());

@@ -26,7 +26,13 @@ use tower_service::Service;
 pub use body::SimBody;
 
 use self::state::Shared;
-use crate::{engine::Ledger, scenario::Scenario};
+#[cfg(doc)]
+use crate::Engine;
+use crate::{
+    FaultSpec, ScenarioError,
+    engine::{FaultId, Ledger},
+    scenario::Scenario,
+};
 
 /// A simulated Bedrock that answers HTTP requests in process.
 ///
@@ -90,6 +96,36 @@ impl SimService {
     #[must_use]
     pub fn ledger(&self) -> Ledger {
         self.shared.ledger()
+    }
+
+    /// Begins a fault that the scenario does not have, as [`Engine::begin_fault`] does: a storm that
+    /// is switched on by hand.
+    ///
+    /// ```
+    /// use bedrock_sim::{ErrorText, FaultSpec, ModelSpec, Scenario, SimService};
+    ///
+    /// # fn main() -> Result<(), bedrock_sim::ScenarioError> {
+    /// let model = ModelSpec::new("amazon.nova-lite-v1:0");
+    /// let bedrock = SimService::new(Scenario::builder().model(model).build()?);
+    ///
+    /// let throttles = FaultSpec::error(ErrorText::RequestsPerMinute).probability(0.8);
+    /// let storm = bedrock.begin_fault(&throttles)?;
+    /// // Four in five calls are throttled here.
+    /// bedrock.end_fault(storm);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`ScenarioError`] when the fault cannot be.
+    pub fn begin_fault(&self, fault: &FaultSpec) -> Result<FaultId, ScenarioError> {
+        self.shared.lock().engine.begin_fault(fault)
+    }
+
+    /// Ends a fault that was begun by hand; one that is over stays so.
+    pub fn end_fault(&self, fault: FaultId) {
+        self.shared.lock().engine.end_fault(fault);
     }
 
     /// Starts anew: full quotas, empty caches, faults unspent, the seed's chance from its beginning.
