@@ -1,5 +1,9 @@
 //! What the tests share: scenarios, inputs, and stacks over the simulator.
 
+pub mod face;
+pub mod gauges;
+pub mod pending;
+pub mod probe;
 pub mod sigv4;
 pub mod verifying;
 

@@ -1,0 +1,101 @@
+//! Futures that are dropped wherever they wait.
+
+use std::{
+    future::{Future, poll_fn},
+    pin::pin,
+    task::Poll,
+};
+
+/// Where a future is dropped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cut {
+    /// As soon as it waits for the so manieth time, from 1.
+    Pending(usize),
+    /// When it is woken from its so manieth wait, from 1, before it looks at what it was woken for:
+    /// it may have been given something that it never comes for.
+    Woken(usize),
+    /// Before it is ever polled.
+    Unpolled,
+    /// Nowhere.
+    Never,
+}
+
+impl Cut {
+    /// All cuts of a future that waits `pauses` times.
+    pub fn everywhere(pauses: usize) -> impl Iterator<Item = Self> {
+        let waits = (1..=pauses).flat_map(|wait| [Self::Pending(wait), Self::Woken(wait)]);
+        [Self::Unpolled].into_iter().chain(waits)
+    }
+}
+
+/// What became of a future.
+#[derive(Debug)]
+pub struct Outcome<T> {
+    /// Its output, unless it was dropped before.
+    pub output: Option<T>,
+    /// How often it has waited.
+    pub pauses: usize,
+}
+
+/// Runs `future` as a runtime does, polled when it is woken and at no other time, and drops it at
+/// `cut`. The future is gone when this returns.
+///
+/// To be awaited by a task that waits for nothing else, or it is polled for that, too.
+pub async fn cut_at<F: Future>(future: F, cut: Cut) -> Outcome<F::Output> {
+    let mut pauses = 0;
+    let mut future = pin!(future);
+    if cut == Cut::Unpolled {
+        let output = None;
+        return Outcome { output, pauses };
+    }
+    let output = poll_fn(|cx| {
+        if cut == Cut::Woken(pauses) {
+            return Poll::Ready(None);
+        }
+        match future.as_mut().poll(cx) {
+            Poll::Ready(output) => Poll::Ready(Some(output)),
+            Poll::Pending => {
+                pauses += 1;
+                if cut == Cut::Pending(pauses) {
+                    return Poll::Ready(None);
+                }
+                Poll::Pending
+            }
+        }
+    });
+    let output = output.await;
+    Outcome { output, pauses }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::time::{Instant, sleep};
+
+    use super::*;
+
+    /// A future that waits three times is cut after 1, 1, 2, 2, 3 and 3 waits, and each cut at a wake
+    /// is when the wait is over.
+    #[tokio::test(start_paused = true)]
+    async fn a_future_is_cut_where_it_waits() {
+        let waits = || async {
+            for _ in 0..3 {
+                sleep(Duration::from_secs(1)).await;
+            }
+        };
+        let whole = cut_at(waits(), Cut::Never).await;
+        assert_eq!((whole.output, whole.pauses), (Some(()), 3));
+        let mut seen = Vec::new();
+        for cut in Cut::everywhere(3) {
+            let start = Instant::now();
+            let outcome = cut_at(waits(), cut).await;
+            assert_eq!(outcome.output, None, "{cut:?}");
+            seen.push((outcome.pauses, start.elapsed().as_secs()));
+        }
+        assert_eq!(
+            seen,
+            [(0, 0), (1, 0), (1, 1), (2, 1), (2, 2), (3, 2), (3, 3)]
+        );
+    }
+}
