@@ -194,6 +194,15 @@ impl Operation {
             Self::Other(name) => name,
         }
     }
+
+    /// Whether the reply comes as a stream of events.
+    #[must_use]
+    pub const fn is_stream(self) -> bool {
+        matches!(
+            self,
+            Self::ConverseStream | Self::InvokeModelWithResponseStream
+        )
+    }
 }
 
 impl fmt::Display for Operation {

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use tokio::time::Instant;
+
 use crate::{error::Error, route::Route};
 
 /// The tokens that a reply used, as the service reports them.
@@ -77,6 +79,12 @@ pub enum Finish<'a> {
 /// Watchers hold what must be given back when a reply is over: a permit, a hold on a quota, a probe.
 /// Dropping a watcher that never heard the finish must give it back too.
 pub trait Watcher: Send + 'static {
+    /// The first content of a stream was seen, at `at`. At most once, before all else; at once where
+    /// it came before the watcher did. Never for a whole reply.
+    fn first_content(&mut self, at: Instant) {
+        let _ = at;
+    }
+
     /// The service reported what the reply used. At most once, before the finish; never if it did
     /// not report.
     fn usage(&mut self, usage: &Usage) {

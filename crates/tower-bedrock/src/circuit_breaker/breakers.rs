@@ -161,6 +161,15 @@ impl CircuitBreakers {
         self
     }
 
+    /// Adds `observer` to the listeners, unless somebody observes the circuits already.
+    #[cfg(feature = "metrics")]
+    pub(crate) fn observe(&self, observer: impl Fn(&CircuitEvent<'_>) + Send + Sync + 'static) {
+        let bus = &self.0.settings.bus;
+        if bus.is_first_observer() {
+            bus.listen(Arc::new(observer));
+        }
+    }
+
     /// All transitions from now on, of every circuit and in their order. A receiver that is more
     /// than 256 behind is told how many it missed.
     #[must_use]

@@ -3,7 +3,10 @@
 use std::{
     collections::VecDeque,
     fmt,
-    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock},
+    sync::{
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use tokio::sync::broadcast;
@@ -26,6 +29,7 @@ const CAPACITY: usize = 256;
 pub(super) struct Bus {
     line: Mutex<Line>,
     listeners: RwLock<Arc<[Arc<Listener>]>>,
+    is_observed: AtomicBool,
     subscribers: OnceLock<broadcast::Sender<CircuitTransition>>,
 }
 
@@ -46,6 +50,7 @@ impl Bus {
     pub(super) fn another(&self) -> Self {
         Self {
             listeners: RwLock::new(self.listeners()),
+            is_observed: AtomicBool::new(self.is_observed.load(Ordering::Relaxed)),
             ..Self::default()
         }
     }
@@ -56,6 +61,12 @@ impl Bus {
             .write()
             .unwrap_or_else(PoisonError::into_inner);
         *listeners = listeners.iter().cloned().chain([listener]).collect();
+    }
+
+    /// Whether this is the first who asks to observe.
+    #[cfg(feature = "metrics")]
+    pub(super) fn is_first_observer(&self) -> bool {
+        !self.is_observed.swap(true, Ordering::Relaxed)
     }
 
     /// The listeners, to be told something without holding a lock.

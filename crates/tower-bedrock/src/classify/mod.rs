@@ -75,6 +75,7 @@ impl Classifier {
     #[must_use]
     pub fn classify(&self, raw: RawError) -> Error {
         let cause = self.cause(&raw);
+        let is_unsent = matches!(raw, RawError::NotSent(_) | RawError::Credentials(_));
         let mut details = match raw {
             RawError::Answered(details)
             | RawError::Unreadable(details)
@@ -99,7 +100,8 @@ impl Classifier {
         if let (Cause::Credentials, Some(message)) = (cause, &mut details.message) {
             message.truncate(message.find('\n').unwrap_or(message.len()));
         }
-        Error::from_details(cause, *details)
+        let error = Error::from_details(cause, *details);
+        if is_unsent { error.unsent() } else { error }
     }
 }
 

@@ -40,6 +40,8 @@ struct Inner {
     details: ErrorDetails,
     place: Option<Place>,
     other_routes: Option<Box<FallbackExhausted>>,
+    /// Whether it is known that nothing went out.
+    is_unsent: bool,
 }
 
 struct Place {
@@ -63,6 +65,7 @@ impl Error {
             details,
             place: None,
             other_routes: None,
+            is_unsent: false,
         }))
     }
 
@@ -124,6 +127,22 @@ impl Error {
     #[must_use]
     pub fn attempts(&self) -> Option<u32> {
         self.0.place.as_ref().map(|place| place.attempts)
+    }
+
+    /// Whether the request never went out: one of our own layers refused it, or it could not be built
+    /// or signed.
+    ///
+    /// `false` where that is not known, as after a connection that failed.
+    #[must_use]
+    pub fn was_not_sent(&self) -> bool {
+        let cause = self.cause();
+        self.0.is_unsent || (cause.is_own_refusal() && cause != Cause::DeadlineExceeded)
+    }
+
+    /// The same error of a request that never went out.
+    pub(crate) fn unsent(mut self) -> Self {
+        self.0.is_unsent = true;
+        self
     }
 
     pub(crate) fn other_routes(&self) -> Option<&FallbackExhausted> {
@@ -216,6 +235,7 @@ impl fmt::Display for Error {
             details,
             place,
             other_routes,
+            ..
         } = &*self.0;
         if let Some(place) = place {
             write!(f, "{} to {} failed: ", place.operation, place.route)?;

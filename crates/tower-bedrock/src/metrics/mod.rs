@@ -9,11 +9,32 @@
 //! [`INVOCATION_TRANSPORT_ERRORS`](names::INVOCATION_TRANSPORT_ERRORS) and
 //! [`INVOCATIONS_DROPPED`](names::INVOCATIONS_DROPPED).
 
+mod attempts;
 pub mod buckets;
+mod cache;
+mod calls;
 mod describe;
+mod handle;
+mod labels;
+mod listeners;
 pub mod names;
+mod recorder;
+mod report;
+#[cfg(test)]
+mod tests;
 
 pub use self::{
+    attempts::{AttemptMetrics, AttemptMetricsLayer},
+    calls::{CallMetrics, CallMetricsLayer},
     describe::describe,
+    handle::Metrics,
     names::{Metric, MetricGroup, MetricKind, MetricUnit},
+    report::MetricsReporter,
 };
+
+/// The futures of the layers.
+pub mod future {
+    pub use super::{
+        attempts::ResponseFuture as AttemptFuture, calls::ResponseFuture as CallFuture,
+    };
+}

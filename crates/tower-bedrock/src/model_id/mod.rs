@@ -184,6 +184,22 @@ impl ModelId {
         self.0.arn.as_ref()?.account(&self.0.id)
     }
 
+    /// What is left of the id without the parts of an ARN that name partition, region and account:
+    /// what may be shown to anybody.
+    #[cfg(feature = "metrics")]
+    pub(crate) fn without_account(&self) -> &str {
+        let Some(arn) = &self.0.arn else {
+            return self.as_str();
+        };
+        match self.0.kind {
+            // The same thing as by its plain id.
+            ModelIdKind::FoundationModel | ModelIdKind::InferenceProfile => {
+                &self.as_str()[arn.resource_start..]
+            }
+            _ => self.as_str().splitn(6, ':').last().unwrap_or_default(),
+        }
+    }
+
     /// How widely a call's data may be processed; `None` when the id does not tell.
     #[must_use]
     pub fn residency(&self) -> Option<Residency> {

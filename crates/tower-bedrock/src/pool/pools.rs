@@ -84,6 +84,8 @@ pub(super) struct Settings {
     /// `None`: the region.
     key: Option<Arc<KeyOf>>,
     listener: Option<Arc<Listener>>,
+    /// Who hears too, whatever pools it is given: the first who asks.
+    observer: OnceLock<Arc<Listener>>,
 }
 
 impl Pools {
@@ -98,6 +100,7 @@ impl Pools {
             home: None,
             key: None,
             listener: None,
+            observer: OnceLock::new(),
         })
     }
 
@@ -182,6 +185,13 @@ impl Pools {
                 None => Arc::new(listener),
             });
         })
+    }
+
+    /// Tells `observer` too, unless somebody observes the pools already. Unlike a listener's, these
+    /// stay the pools that they are.
+    #[cfg(feature = "metrics")]
+    pub(crate) fn observe(&self, observer: impl Fn(&PoolEvent<'_>) + Send + Sync + 'static) {
+        self.0.settings.observer.get_or_init(|| Arc::new(observer));
     }
 
     /// The region that calls without one are counted in.
@@ -347,6 +357,9 @@ impl Settings {
     pub(super) fn tell(&self, event: &PoolEvent<'_>) {
         if let Some(listener) = &self.listener {
             listener(event);
+        }
+        if let Some(observer) = self.observer.get() {
+            observer(event);
         }
     }
 }

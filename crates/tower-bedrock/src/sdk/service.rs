@@ -236,15 +236,15 @@ impl<Op: SdkOperation> Service<Request<Op>> for Bedrock {
         let cut = move || {
             let error = Error::new(Cause::DeadlineExceeded)
                 .with_message("the call's deadline passed before the service answered");
-            error.with_context(&call).into()
+            error.with_context(&call)
         };
         // A timeout polls what it bounds once, whatever the time: that would send.
         if deadline <= Instant::now() {
-            return ResponseFuture::failed(cut());
+            return ResponseFuture::failed(cut().unsent().into());
         }
         ResponseFuture::sent(async move {
             let sent = timeout_at(deadline, Op::send(client, request, streams));
-            sent.await.unwrap_or_else(|_| Err(cut()))
+            sent.await.unwrap_or_else(|_| Err(cut().into()))
         })
     }
 }

@@ -33,7 +33,7 @@ pub(crate) struct Lifecycle {
     waited: Duration,
     first_event: Option<Instant>,
     events: u64,
-    has_content: bool,
+    first_content: Option<Instant>,
     has_known_end: bool,
     output_bytes: u64,
     counts: TokenCounts,
@@ -77,7 +77,7 @@ impl Lifecycle {
             waited: Duration::ZERO,
             first_event: None,
             events: 0,
-            has_content: false,
+            first_content: None,
             has_known_end: false,
             output_bytes: 0,
             counts: NO_COUNTS,
@@ -104,7 +104,9 @@ impl Lifecycle {
         }
         self.first_event.get_or_insert(now);
         self.events += 1;
-        self.has_content |= facts.is_content;
+        if facts.is_content {
+            self.first_content.get_or_insert(now);
+        }
         self.has_known_end |= facts.has_known_end;
         self.output_bytes = self.output_bytes.saturating_add(facts.output_bytes);
         if let Some(counts) = &facts.counts {
@@ -196,7 +198,7 @@ impl Lifecycle {
             _ if self.is_whole() => true,
             _ if self.release().is_some_and(|(at, _)| at <= now) => true,
             Until::FirstEvent => true,
-            Until::Content => self.has_content,
+            Until::Content => self.first_content.is_some(),
             Until::Bytes(bytes) => self.output_bytes >= bytes,
         }
     }
@@ -231,6 +233,11 @@ impl Lifecycle {
     /// Whether the service has told all that it will tell of what was used.
     pub(crate) fn is_counted(&self) -> bool {
         self.is_whole() && (self.counts_are_final || self.counts.is_whole())
+    }
+
+    /// When the first content came.
+    pub(crate) const fn first_content(&self) -> Option<Instant> {
+        self.first_content
     }
 
     pub(crate) const fn events(&self) -> u64 {

@@ -24,6 +24,15 @@ impl Watchers {
         }
     }
 
+    /// Tells each of them, innermost layer first, and keeps it.
+    pub(crate) fn each(&mut self, mut say: impl FnMut(&mut dyn Watcher)) {
+        let mut next = &mut self.0;
+        while let Some(node) = next {
+            say(&mut node.watcher);
+            next = &mut node.next.0;
+        }
+    }
+
     /// Tells each of them, innermost layer first, and lets it go.
     pub(crate) fn tell(&mut self, mut say: impl FnMut(&mut dyn Watcher)) {
         let mut next = self.0.take();

@@ -231,7 +231,7 @@ impl<E> TokenBudgetLayer<E> {
     }
 
     /// Tells `listener` of what the layer decides and finds out, on the task where it happens. It
-    /// must not block.
+    /// must not block. Listeners that were added before hear first.
     ///
     /// # Example
     ///
@@ -254,8 +254,16 @@ impl<E> TokenBudgetLayer<E> {
     where
         F: Fn(&TokenBudgetEvent<'_>) + Send + Sync + 'static,
     {
-        let listener: Arc<Listener> = Arc::new(listener);
-        self.change(|config| Arc::make_mut(&mut config.rules).listener = Some(listener))
+        self.change(|config| {
+            let rules = Arc::make_mut(&mut config.rules);
+            rules.listener = Some(match rules.listener.take() {
+                Some(first) => Arc::new(move |event: &TokenBudgetEvent<'_>| {
+                    first(event);
+                    listener(event);
+                }),
+                None => Arc::new(listener),
+            });
+        })
     }
 
     fn change(mut self, change: impl FnOnce(&mut Config<E>)) -> Self {

@@ -32,6 +32,10 @@ pub struct QuotaSnapshot {
     pub tokens_held: u64,
     /// Tokens that were used above the quota, and come back before anything else is admitted.
     pub tokens_owed: u64,
+    /// What all calls that are over held, since the ledger is there.
+    pub total_tokens_held: u64,
+    /// What they were settled by: how much of it they really used.
+    pub total_tokens_settled: u64,
     /// Tokens that count in the day; 0 if it has no limit.
     pub day_tokens_used: u64,
     /// Calls that wait for their turn.
@@ -60,6 +64,8 @@ impl QuotaSnapshot {
             tokens_used: tokens.used,
             tokens_held: tokens.held,
             tokens_owed: tokens.debt,
+            total_tokens_held: ledger.totals().held,
+            total_tokens_settled: ledger.totals().settled,
             day_tokens_used: day.map_or(0, |day| day.drawn().used),
             waiting: state.queue.len(),
             tokens_waiting: state.queue.waiting().tokens,

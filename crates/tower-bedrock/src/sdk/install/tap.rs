@@ -135,6 +135,9 @@ impl Tap {
     }
 
     pub(super) fn watch(&mut self, mut watcher: impl Watcher) {
+        if let Some(at) = self.lifecycle.first_content() {
+            watcher.first_content(at);
+        }
         if !self.has_ended {
             self.watchers().push(watcher);
             return;
@@ -151,7 +154,13 @@ impl Tap {
         let now = Instant::now();
         while let Some(heard) = self.frames.next() {
             match heard {
-                Heard::Event(facts) => self.lifecycle.event(&facts, now),
+                Heard::Event(facts) => {
+                    let had_content = self.lifecycle.first_content().is_some();
+                    self.lifecycle.event(&facts, now);
+                    if facts.is_content && !had_content {
+                        self.watchers().each(|watcher| watcher.first_content(now));
+                    }
+                }
                 // The SDK finds it as well.
                 Heard::Broken(error) => drop(self.fail(error)),
             }

@@ -84,14 +84,14 @@ impl Service<SdkRequest> for SdkTransport {
         let cut = move || {
             let error = Error::new(Cause::DeadlineExceeded)
                 .with_message("the call's deadline passed before the service answered");
-            error.with_context(&call).into()
+            error.with_context(&call)
         };
         // A timeout polls what it bounds once, whatever the time: that would send.
         if deadline <= Instant::now() {
-            return ResponseFuture::failed(cut());
+            return ResponseFuture::failed(cut().unsent().into());
         }
         let sent = timeout_at(deadline, attempt.run());
-        ResponseFuture::sent(async move { sent.await.unwrap_or_else(|_| Err(cut())) })
+        ResponseFuture::sent(async move { sent.await.unwrap_or_else(|_| Err(cut().into())) })
     }
 }
 

@@ -103,6 +103,9 @@ impl<E> BedrockResponse for ResponseStream<E> {
 
     /// The watcher costs one allocation. It hears at once if the answer came whole already.
     fn watch(&mut self, mut watcher: impl Watcher) {
+        if let Some(at) = self.lifecycle.first_content() {
+            watcher.first_content(at);
+        }
         let finish = match self.end {
             None => return self.watchers.push(watcher),
             Some(End::Complete) => Finish::Complete,

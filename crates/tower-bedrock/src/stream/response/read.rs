@@ -80,7 +80,11 @@ impl<E: StreamEvent> ResponseStream<E> {
         let read = source.as_mut().poll_event(cx);
         match read.map(|event| event.map(|event| event.and_then(checked))) {
             Poll::Ready(Some(Ok((event, facts)))) => {
+                let had_content = self.lifecycle.first_content().is_some();
                 self.lifecycle.event(&facts, now);
+                if facts.is_content && !had_content {
+                    self.watchers.each(|watcher| watcher.first_content(now));
+                }
                 if let Some(tier) = facts.tier {
                     self.served.route.tier = tier;
                 }

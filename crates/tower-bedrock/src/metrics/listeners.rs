@@ -1,0 +1,135 @@
+//! What the layers tell of, as metrics.
+
+use std::time::Duration;
+
+use ::metrics::SharedString;
+
+use super::{
+    Metrics,
+    names::{CIRCUIT_TRANSITIONS, FALLBACKS, REFUSALS, RETRIES, RETRIES_GIVEN_UP, WAIT},
+    recorder,
+};
+use crate::{
+    call::CallContext,
+    cause::Cause,
+    circuit_breaker::CircuitEvent,
+    fallback::FallbackEvent,
+    pool::{PoolEvent, SaturatedReason},
+    retry::RetryEvent,
+    token_budget::TokenBudgetEvent,
+};
+
+impl Metrics {
+    /// For [`FallbackLayer::on_event`](crate::FallbackLayer::on_event): where calls move, and why.
+    pub fn on_fallback(&self) -> impl Fn(&FallbackEvent<'_>) + Send + Sync + 'static {
+        let metrics = self.clone();
+        move |event| {
+            if let FallbackEvent::Moved {
+                from, to, cause, ..
+            } = event
+            {
+                let labels = &metrics.0.labels;
+                let cause = SharedString::const_str(cause.map_or("wait", Cause::as_str));
+                let values = [labels.route(from), labels.route(to), cause];
+                let labels = metrics.labels(&FALLBACKS, values);
+                recorder::counter(&FALLBACKS, labels).increment(1);
+            }
+        }
+    }
+
+    /// For [`RetryLayer::on_event`](crate::RetryLayer::on_event): retries, their waits, and what is
+    /// not retried.
+    pub fn on_retry(&self) -> impl Fn(&RetryEvent<'_>) + Send + Sync + 'static {
+        let metrics = self.clone();
+        move |event| match event {
+            RetryEvent::Retrying { call, error, after } => {
+                let labels = &metrics.0.labels;
+                let route = &call.route;
+                let cause = SharedString::const_str(error.cause().as_str());
+                let model = labels.model(route.model.as_ref());
+                let region = labels.region(route.region.as_ref());
+                let labels = metrics.labels(&RETRIES, [model, region, cause]);
+                recorder::counter(&RETRIES, labels).increment(1);
+                metrics.waited("retry", error.cause(), *after);
+            }
+            RetryEvent::GaveUp { reason, .. } => {
+                let reason = SharedString::const_str(reason.as_str());
+                let labels = metrics.labels(&RETRIES_GIVEN_UP, [reason]);
+                recorder::counter(&RETRIES_GIVEN_UP, labels).increment(1);
+            }
+            RetryEvent::Recovered { .. } => {}
+        }
+    }
+
+    /// For [`CircuitBreakers::on_event`](crate::CircuitBreakers::on_event): transitions and refusals.
+    pub fn on_circuit(&self) -> impl Fn(&CircuitEvent<'_>) + Send + Sync + 'static {
+        let metrics = self.clone();
+        move |event| match event {
+            CircuitEvent::Changed { transition } => {
+                let labels = &metrics.0.labels;
+                let route = &transition.route;
+                let values = [
+                    labels.model(route.model.as_ref()),
+                    labels.region(route.region.as_ref()),
+                    SharedString::const_str(transition.to.as_str()),
+                    SharedString::const_str(transition.reason.as_str()),
+                ];
+                let labels = metrics.labels(&CIRCUIT_TRANSITIONS, values);
+                recorder::counter(&CIRCUIT_TRANSITIONS, labels).increment(1);
+            }
+            CircuitEvent::Refused { call, .. } => {
+                metrics.refused(call, "circuit_breaker", Cause::CircuitOpen, "circuit");
+            }
+        }
+    }
+
+    /// For [`TokenBudgetLayer::on_event`](crate::TokenBudgetLayer::on_event): waits in line, and
+    /// refusals by limit.
+    pub fn on_token_budget(&self) -> impl Fn(&TokenBudgetEvent<'_>) + Send + Sync + 'static {
+        let metrics = self.clone();
+        move |event| match event {
+            TokenBudgetEvent::Waited { waited, .. } => {
+                metrics.waited("token_budget", Cause::BudgetExhausted, *waited);
+            }
+            TokenBudgetEvent::Refused { call, refusal } => {
+                let limit = refusal.limit().as_str();
+                metrics.refused(call, "token_budget", Cause::BudgetExhausted, limit);
+            }
+            // What was learned, and that a day is used up, is looked at.
+            TokenBudgetEvent::MaxTokensUnset { .. }
+            | TokenBudgetEvent::Learned { .. }
+            | TokenBudgetEvent::DayUsedUp { .. } => {}
+        }
+    }
+
+    /// For [`Pools::on_event`](crate::Pools::on_event): waits for a place, and refusals by reason.
+    pub fn on_pool(&self) -> impl Fn(&PoolEvent<'_>) + Send + Sync + 'static {
+        let metrics = self.clone();
+        move |event| match event {
+            PoolEvent::Waited { waited, .. } => {
+                metrics.waited("pool", Cause::PoolSaturated, *waited);
+            }
+            PoolEvent::Refused { call, refusal } => {
+                let limit = match refusal.reason() {
+                    SaturatedReason::QueueFull => "queue_full",
+                    SaturatedReason::MaxWait => "max_wait",
+                    SaturatedReason::Deadline => "deadline",
+                };
+                metrics.refused(call, "pool", Cause::PoolSaturated, limit);
+            }
+            PoolEvent::LimitChanged { .. } => {}
+        }
+    }
+
+    fn waited(&self, layer: &'static str, cause: Cause, waited: Duration) {
+        let values = [layer, cause.as_str()].map(SharedString::const_str);
+        recorder::histogram(&WAIT, self.labels(&WAIT, values)).record(waited);
+    }
+
+    fn refused(&self, call: &CallContext, layer: &'static str, cause: Cause, limit: &'static str) {
+        let values = [layer, cause.as_str(), limit].map(SharedString::const_str);
+        let tenant = call.tenant.as_deref();
+        let labels = self.labels_of_tenant(&REFUSALS, values, tenant);
+        recorder::counter(&REFUSALS, labels).increment(1);
+    }
+}
