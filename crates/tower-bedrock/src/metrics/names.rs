@@ -171,6 +171,7 @@ metrics! {
 
 impl Metric {
     /// Every metric there is, in the order of the table in the README.
+    #[must_use]
     pub fn all() -> impl ExactSizeIterator<Item = Self> {
         ALL.iter().copied()
     }

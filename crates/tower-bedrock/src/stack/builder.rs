@@ -5,9 +5,12 @@ use tower_layer::Layer;
 use super::{
     error::InvalidStack,
     layer::{Shared, StackLayer},
+    meter::{MeteredAttempts, MeteredCalls, meters},
     part::{Parts, Plan},
     service::Stack,
 };
+#[cfg(feature = "metrics")]
+use crate::metrics::{AttemptMetricsLayer, CallMetricsLayer, Metrics};
 use crate::{
     cause::Reactions,
     circuit_breaker::{CircuitBreakerLayer, CircuitBreakers},
@@ -22,13 +25,16 @@ use crate::{
 /// An inference may take an hour (BEDROCK.md §7).
 const TIMEOUT: Duration = Duration::from_secs(3600);
 
-/// The layers of a stack from which nothing was left out, outermost first.
+/// The layers of a stack from which nothing was left out, outermost first. Without the feature
+/// `metrics`, `()` stands in the place of the layers that count.
 pub type DefaultLayers = (
+    MeteredCalls,
     FallbackLayer,
     RetryLayer,
     CircuitBreakerLayer,
     TokenBudgetLayer,
     PoolLayer,
+    MeteredAttempts,
     ClassifyLayer,
 );
 
@@ -88,12 +94,15 @@ impl<S> StackBuilder<S> {
             breakers = breakers.with_home_region(home.clone());
             pools = pools.with_home_region(home.clone());
         }
+        let (calls, attempts) = meters(home.as_ref());
         let layers = (
+            calls,
             FallbackLayer::default(),
             RetryLayer::new(),
             CircuitBreakerLayer::new(breakers),
             TokenBudgetLayer::new(quotas),
             PoolLayer::new(pools),
+            attempts,
             ClassifyLayer::new(),
         );
         Self {
@@ -110,7 +119,9 @@ impl<S> StackBuilder<S> {
     }
 }
 
-impl<S, F, R, C, T, P, K> StackBuilder<S, (F, R, C, T, P, K)> {
+// A type for each place: the layers of a stack are a matter of its type.
+#[allow(clippy::type_complexity)]
+impl<S, M, F, R, C, T, P, A, K> StackBuilder<S, (M, F, R, C, T, P, A, K)> {
     /// Sets the quota that calls to `route` draw on, as [`Quotas::set`] does. What is not set is
     /// learned from refusals.
     pub fn quota(mut self, route: Route, quota: Quota) -> Self {
@@ -139,75 +150,103 @@ impl<S, F, R, C, T, P, K> StackBuilder<S, (F, R, C, T, P, K)> {
         self
     }
 
+    /// Counts in `metrics` instead of the stack's own: with other bounds, tenants, or a label of its
+    /// own. They are told the home region unless they know one.
+    #[cfg(feature = "metrics")]
+    pub fn metrics(
+        self,
+        metrics: Metrics,
+    ) -> StackBuilder<S, (CallMetricsLayer, F, R, C, T, P, AttemptMetricsLayer, K)> {
+        let metrics = match (metrics.home_region(), &self.plan.home) {
+            (None, Some(home)) => metrics.with_home_region(home.clone()),
+            _ => metrics,
+        };
+        let calls = CallMetricsLayer::new(metrics.clone());
+        let attempts = AttemptMetricsLayer::new(metrics);
+        self.change(|(_, f, r, c, t, p, _, k)| (calls, f, r, c, t, p, attempts, k))
+    }
+
+    /// Counts nothing.
+    pub fn without_metrics(self) -> StackBuilder<S, ((), F, R, C, T, P, (), K)> {
+        self.change(|(_, f, r, c, t, p, _, k)| ((), f, r, c, t, p, (), k))
+    }
+
     /// Sends calls that fail along the ladders of `layer`.
-    pub fn fallback(self, layer: FallbackLayer) -> StackBuilder<S, (FallbackLayer, R, C, T, P, K)> {
-        self.change(|(_, r, c, t, p, k)| (layer, r, c, t, p, k))
+    pub fn fallback(
+        self,
+        layer: FallbackLayer,
+    ) -> StackBuilder<S, (M, FallbackLayer, R, C, T, P, A, K)> {
+        self.change(|(m, _, r, c, t, p, a, k)| (m, layer, r, c, t, p, a, k))
     }
 
     /// Leaves calls on their own route, and does not look at where their data may be processed.
-    pub fn without_fallback(self) -> StackBuilder<S, ((), R, C, T, P, K)> {
-        self.change(|(_, r, c, t, p, k)| ((), r, c, t, p, k))
+    pub fn without_fallback(self) -> StackBuilder<S, (M, (), R, C, T, P, A, K)> {
+        self.change(|(m, _, r, c, t, p, a, k)| (m, (), r, c, t, p, a, k))
     }
 
     /// Makes failed calls again as `layer` says.
-    pub fn retry(self, layer: RetryLayer) -> StackBuilder<S, (F, RetryLayer, C, T, P, K)> {
-        self.change(|(f, _, c, t, p, k)| (f, layer, c, t, p, k))
+    pub fn retry(self, layer: RetryLayer) -> StackBuilder<S, (M, F, RetryLayer, C, T, P, A, K)> {
+        self.change(|(m, f, _, c, t, p, a, k)| (m, f, layer, c, t, p, a, k))
     }
 
     /// Makes no call again.
-    pub fn without_retry(self) -> StackBuilder<S, (F, (), C, T, P, K)> {
-        self.change(|(f, _, c, t, p, k)| (f, (), c, t, p, k))
+    pub fn without_retry(self) -> StackBuilder<S, (M, F, (), C, T, P, A, K)> {
+        self.change(|(m, f, _, c, t, p, a, k)| (m, f, (), c, t, p, a, k))
     }
 
     /// Lets calls through as `breakers` say. They must know the home region.
     pub fn circuit_breaker(
         mut self,
         breakers: CircuitBreakers,
-    ) -> StackBuilder<S, (F, R, CircuitBreakerLayer, T, P, K)> {
+    ) -> StackBuilder<S, (M, F, R, CircuitBreakerLayer, T, P, A, K)> {
         self.plan.owns_breakers = false;
-        self.change(|(f, r, _, t, p, k)| (f, r, CircuitBreakerLayer::new(breakers), t, p, k))
+        self.change(|(m, f, r, _, t, p, a, k)| {
+            (m, f, r, CircuitBreakerLayer::new(breakers), t, p, a, k)
+        })
     }
 
     /// Sends calls to routes that are known to be sick, too.
-    pub fn without_circuit_breaker(self) -> StackBuilder<S, (F, R, (), T, P, K)> {
-        self.change(|(f, r, _, t, p, k)| (f, r, (), t, p, k))
+    pub fn without_circuit_breaker(self) -> StackBuilder<S, (M, F, R, (), T, P, A, K)> {
+        self.change(|(m, f, r, _, t, p, a, k)| (m, f, r, (), t, p, a, k))
     }
 
     /// Keeps calls under the quotas of `layer`. They must know the home region.
-    #[allow(clippy::type_complexity)]
     pub fn token_budget<E>(
         self,
         layer: TokenBudgetLayer<E>,
-    ) -> StackBuilder<S, (F, R, C, TokenBudgetLayer<E>, P, K)> {
-        self.change(|(f, r, c, _, p, k)| (f, r, c, layer, p, k))
+    ) -> StackBuilder<S, (M, F, R, C, TokenBudgetLayer<E>, P, A, K)> {
+        self.change(|(m, f, r, c, _, p, a, k)| (m, f, r, c, layer, p, a, k))
     }
 
     /// Sends calls whatever the account's quotas are.
-    pub fn without_token_budget(self) -> StackBuilder<S, (F, R, C, (), P, K)> {
-        self.change(|(f, r, c, _, p, k)| (f, r, c, (), p, k))
+    pub fn without_token_budget(self) -> StackBuilder<S, (M, F, R, C, (), P, A, K)> {
+        self.change(|(m, f, r, c, _, p, a, k)| (m, f, r, c, (), p, a, k))
     }
 
     /// Keeps as many calls in flight as `pools` say. They must know the home region.
-    pub fn pool(self, pools: Pools) -> StackBuilder<S, (F, R, C, T, PoolLayer, K)> {
-        self.change(|(f, r, c, t, _, k)| (f, r, c, t, PoolLayer::new(pools), k))
+    pub fn pool(self, pools: Pools) -> StackBuilder<S, (M, F, R, C, T, PoolLayer, A, K)> {
+        self.change(|(m, f, r, c, t, _, a, k)| (m, f, r, c, t, PoolLayer::new(pools), a, k))
     }
 
     /// Sends as many calls at a time as there are.
-    pub fn without_pool(self) -> StackBuilder<S, (F, R, C, T, (), K)> {
-        self.change(|(f, r, c, t, _, k)| (f, r, c, t, (), k))
+    pub fn without_pool(self) -> StackBuilder<S, (M, F, R, C, T, (), A, K)> {
+        self.change(|(m, f, r, c, t, _, a, k)| (m, f, r, c, t, (), a, k))
     }
 
     /// Finds causes as `layer` does.
-    pub fn classify(self, layer: ClassifyLayer) -> StackBuilder<S, (F, R, C, T, P, ClassifyLayer)> {
-        self.change(|(f, r, c, t, p, _)| (f, r, c, t, p, layer))
+    pub fn classify(
+        self,
+        layer: ClassifyLayer,
+    ) -> StackBuilder<S, (M, F, R, C, T, P, A, ClassifyLayer)> {
+        self.change(|(m, f, r, c, t, p, a, _)| (m, f, r, c, t, p, a, layer))
     }
 
     /// Leaves errors to a service that finds their causes itself.
-    pub fn without_classify(self) -> StackBuilder<S, (F, R, C, T, P, ())> {
-        self.change(|(f, r, c, t, p, _)| (f, r, c, t, p, ()))
+    pub fn without_classify(self) -> StackBuilder<S, (M, F, R, C, T, P, A, ())> {
+        self.change(|(m, f, r, c, t, p, a, _)| (m, f, r, c, t, p, a, ()))
     }
 
-    fn change<L>(self, change: impl FnOnce((F, R, C, T, P, K)) -> L) -> StackBuilder<S, L> {
+    fn change<L>(self, change: impl FnOnce((M, F, R, C, T, P, A, K)) -> L) -> StackBuilder<S, L> {
         StackBuilder {
             service: self.service,
             layers: change(self.layers),

@@ -92,6 +92,7 @@
 mod builder;
 mod error;
 mod layer;
+mod meter;
 mod part;
 mod service;
 #[cfg(test)]

@@ -1,6 +1,8 @@
 //! What a stack knows of its layers.
 
 use super::error::InvalidStack;
+#[cfg(feature = "metrics")]
+use crate::metrics::{AttemptMetricsLayer, CallMetricsLayer, Metrics, MetricsReporter};
 use crate::{
     cause::Reactions,
     circuit_breaker::{CircuitBreakerLayer, CircuitBreakers},
@@ -27,6 +29,12 @@ pub trait Part: Sized {
 
     /// The same layer, knowing the others.
     fn wired(self, _: Option<&Region>, _: &Handles) -> Self {
+        self
+    }
+
+    /// The same layer, telling `metrics`.
+    #[cfg(feature = "metrics")]
+    fn observed(self, _: &Metrics) -> Self {
         self
     }
 }
@@ -57,6 +65,10 @@ pub struct Handles {
     pub(super) breakers: Option<CircuitBreakers>,
     pub(super) quotas: Option<Quotas>,
     pub(super) pools: Option<Pools>,
+    #[cfg(feature = "metrics")]
+    pub(super) metrics: Option<Metrics>,
+    #[cfg(feature = "metrics")]
+    pub(super) reporter: Option<MetricsReporter>,
 }
 
 /// What a stack and its layer hand out.
@@ -80,6 +92,23 @@ macro_rules! handles {
         /// The budget that pays for retries; `None` without retries.
         pub fn retry_budget(&self) -> Option<&$crate::RetryBudget> {
             self.shared.handles.retry_budget.as_ref()
+        }
+
+        /// What reports the state of quotas, circuits, pools and retry budget as gauges; `None`
+        /// without metrics.
+        #[cfg(feature = "metrics")]
+        pub fn metrics_reporter(&self) -> Option<&$crate::metrics::MetricsReporter> {
+            self.shared.handles.reporter.as_ref()
+        }
+
+        /// Sets all gauges to what is true now, as
+        /// [`MetricsReporter::report`](crate::metrics::MetricsReporter::report) does. Nothing does so
+        /// by itself: call it before each scrape. Without metrics it does nothing.
+        #[cfg(feature = "metrics")]
+        pub fn report_metrics(&self) {
+            if let Some(reporter) = self.metrics_reporter() {
+                reporter.report();
+            }
         }
     };
 }
@@ -108,6 +137,11 @@ impl Part for FallbackLayer {
         }
         self
     }
+
+    #[cfg(feature = "metrics")]
+    fn observed(self, metrics: &Metrics) -> Self {
+        self.on_event(metrics.on_fallback())
+    }
 }
 
 impl Part for RetryLayer {
@@ -117,6 +151,11 @@ impl Part for RetryLayer {
 
     fn show(&self, handles: &mut Handles) {
         handles.retry_budget = Some(self.budget().clone());
+    }
+
+    #[cfg(feature = "metrics")]
+    fn observed(self, metrics: &Metrics) -> Self {
+        self.on_event(metrics.on_retry())
     }
 }
 
@@ -129,6 +168,12 @@ impl Part for CircuitBreakerLayer {
     fn show(&self, handles: &mut Handles) {
         handles.breakers = Some(self.breakers().clone());
     }
+
+    #[cfg(feature = "metrics")]
+    fn observed(self, metrics: &Metrics) -> Self {
+        self.breakers().observe(metrics.on_circuit());
+        self
+    }
 }
 
 impl<E> Part for TokenBudgetLayer<E> {
@@ -139,27 +184,51 @@ impl<E> Part for TokenBudgetLayer<E> {
     fn show(&self, handles: &mut Handles) {
         handles.quotas = Some(self.quotas().clone());
     }
+
+    #[cfg(feature = "metrics")]
+    fn observed(self, metrics: &Metrics) -> Self {
+        self.on_event(metrics.on_token_budget())
+    }
 }
 
 impl Part for PoolLayer {
     fn show(&self, handles: &mut Handles) {
         handles.pools = Some(self.pools().clone());
     }
+
+    #[cfg(feature = "metrics")]
+    fn observed(self, metrics: &Metrics) -> Self {
+        self.pools().observe(metrics.on_pool());
+        self
+    }
 }
 
 impl Part for ClassifyLayer {}
 
-impl<F, R, C, T, P, K> Parts for (F, R, C, T, P, K)
+#[cfg(feature = "metrics")]
+impl Part for CallMetricsLayer {
+    fn show(&self, handles: &mut Handles) {
+        handles.metrics = Some(self.metrics().clone());
+    }
+}
+
+#[cfg(feature = "metrics")]
+impl Part for AttemptMetricsLayer {}
+
+impl<M, F, R, C, T, P, A, K> Parts for (M, F, R, C, T, P, A, K)
 where
+    M: Part,
     F: Part,
     R: Part,
     C: Part,
     T: Part,
     P: Part,
+    A: Part,
     K: Part,
 {
     fn wired(self, plan: Plan) -> Result<(Self, Handles), InvalidStack> {
-        let (mut fallback, mut retry, mut breaker, mut budget, pool, classify) = self;
+        let (calls, mut fallback, mut retry, mut breaker, mut budget, pool, attempts, classify) =
+            self;
         if let Some(reactions) = &plan.reactions {
             fallback = fallback.reacting(reactions);
             retry = retry.reacting(reactions);
@@ -178,7 +247,22 @@ where
         }
         handles.set(plan.quotas)?;
         let fallback = fallback.wired(plan.home.as_ref(), &handles);
-        let layers = (fallback, retry, breaker, budget, pool, classify);
+        #[cfg(feature = "metrics")]
+        calls.show(&mut handles);
+        #[cfg(feature = "metrics")]
+        let (fallback, retry, breaker, budget, pool) = match handles.observed() {
+            Some(metrics) => (
+                fallback.observed(&metrics),
+                retry.observed(&metrics),
+                breaker.observed(&metrics),
+                budget.observed(&metrics),
+                pool.observed(&metrics),
+            ),
+            None => (fallback, retry, breaker, budget, pool),
+        };
+        let layers = (
+            calls, fallback, retry, breaker, budget, pool, attempts, classify,
+        );
         Ok((layers, handles))
     }
 }
@@ -206,6 +290,27 @@ impl Handles {
             }
         }
         Ok(())
+    }
+
+    /// Has what there is to look at reported to the metrics, if there are any.
+    #[cfg(feature = "metrics")]
+    fn observed(&mut self) -> Option<Metrics> {
+        let metrics = self.metrics.clone()?;
+        let mut reporter = MetricsReporter::new(metrics.clone());
+        if let Some(quotas) = &self.quotas {
+            reporter = reporter.with_quotas(quotas.clone());
+        }
+        if let Some(breakers) = &self.breakers {
+            reporter = reporter.with_breakers(breakers.clone());
+        }
+        if let Some(pools) = &self.pools {
+            reporter = reporter.with_pools(pools.clone());
+        }
+        if let Some(budget) = &self.retry_budget {
+            reporter = reporter.with_retry_budget(budget.clone());
+        }
+        self.reporter = Some(reporter);
+        Some(metrics)
     }
 
     pub(super) fn set(&self, quotas: Vec<(Route, Quota)>) -> Result<(), InvalidStack> {

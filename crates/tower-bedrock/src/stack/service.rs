@@ -8,7 +8,12 @@ use tokio::time::Instant;
 use tower::util::{BoxCloneSyncService, Oneshot};
 use tower_service::Service;
 
-use super::{builder::StackBuilder, layer::Shared, part::handles};
+use super::{
+    builder::StackBuilder,
+    layer::Shared,
+    meter::{MeteredAttempt, MeteredCall},
+    part::handles,
+};
 use crate::{
     call::BedrockRequest, circuit_breaker::CircuitBreaker, classify::Classify, fallback::Fallback,
     pool::Pool, retry::Retry, route::Region, token_budget::TokenBudget,
@@ -76,8 +81,10 @@ pub struct Stack<S> {
     pub(super) shared: Arc<Shared>,
 }
 
-/// A stack with all layers over a service `S`.
-pub type DefaultStack<S> = Stack<Fallback<Retry<CircuitBreaker<TokenBudget<Pool<Classify<S>>>>>>>;
+/// A stack with all layers over a service `S`. Without the feature `metrics` it has none that counts.
+pub type DefaultStack<S> = Stack<
+    MeteredCall<Fallback<Retry<CircuitBreaker<TokenBudget<Pool<MeteredAttempt<Classify<S>>>>>>>>,
+>;
 
 impl Stack<()> {
     /// A stack over `bedrock`. Calls without a region count as calls to its home region.

@@ -55,6 +55,12 @@ impl AttemptMetricsLayer {
     pub const fn new(metrics: Metrics) -> Self {
         Self { metrics }
     }
+
+    /// What it counts in.
+    #[must_use]
+    pub const fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
 }
 
 impl<S> Layer<S> for AttemptMetricsLayer {

@@ -78,6 +78,7 @@ async fn each_layer_can_be_left_out() {
         .without_token_budget()
         .without_pool()
         .without_classify()
+        .without_metrics()
         .without_timeout()
         .build()
         .unwrap();
