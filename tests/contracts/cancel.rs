@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use tokio::{
     task::{JoinHandle, yield_now},
-    time::{Instant, sleep},
+    time::{Instant, sleep, timeout},
 };
-use tower::ServiceExt;
+use tower::{Service, ServiceExt};
 use tower_bedrock::{BedrockRequest, BedrockResponse, Cause, CircuitState, Error, Request};
 use tower_bedrock_tests::{
     pending::{Cut, cut_at},
@@ -181,7 +181,9 @@ async fn cut_once(layers: Layers, way: Way, is_stream: bool, cut: Cut) -> usize 
     }
     let start = Instant::now();
     for other in others {
-        let result = other.await.expect("no call panics");
+        let result = timeout(secs(600), other).await;
+        let result = result.unwrap_or_else(|_| panic!("{when}: another is stuck"));
+        let result = result.expect("no call panics");
         result.unwrap_or_else(|error| panic!("{when}: another: {error:?}"));
     }
     // At most the rest of the minute, and the answers of those before it.
@@ -199,7 +201,7 @@ async fn cut_once(layers: Layers, way: Way, is_stream: bool, cut: Cut) -> usize 
 }
 
 /// Every layer alone and all together, in this order and the reverse, with whatever may stand in a
-/// call's way: dropped before it is polled, at each of its waits, and each time that it was woken and
+/// call's way: dropped before it is polled, at each of its waits, a moment later, and when it was woken and
 /// has not looked yet, a call leaves nothing held and nothing under way, those before and behind it
 /// are answered in time, and so is the next.
 #[tokio::test(start_paused = true)]
@@ -217,5 +219,42 @@ async fn a_call_can_be_dropped_wherever_it_waits() {
             }
         }
     }
-    assert!(cuts > 400, "{cuts}");
+    assert!(cuts > 600, "{cuts}");
+}
+
+/// The same of a call that was made and never looked at, of a reply that is dropped, and of one that
+/// goes away without a word to those who watch it.
+#[tokio::test(start_paused = true)]
+async fn what_is_never_looked_at_leaves_nothing() {
+    for layers in Layers::ALL {
+        for way in [Way::Clear, Way::HalfOpen] {
+            if !way.is_met_by(layers) {
+                continue;
+            }
+            for end in ["made", "dropped", "vanished", "broken"] {
+                let when = format!("{layers:?}, {way:?}, {end}");
+                let probe = way.probe(true);
+                let rig = layers.over(&probe);
+                way.prepare(&rig).await;
+                let mut service = rig.service.clone();
+                let call = service.ready().await.expect("ready").call(request());
+                if end == "made" {
+                    drop(call);
+                } else {
+                    let reply = call.await.expect("an answer");
+                    assert!(!rig.gauges.held().is_empty(), "{when}: nothing was held");
+                    match end {
+                        "dropped" => drop(reply),
+                        "vanished" => reply.vanish(),
+                        _ => reply.fail(Cause::StreamFailed),
+                    }
+                }
+                rig.gauges.assert_at_rest(&when);
+                sleep(secs(20)).await;
+                let next = whole(rig.clone(), request().with_tenant("next")).await;
+                next.unwrap_or_else(|error| panic!("{when}: the next call: {error:?}"));
+                rig.gauges.assert_at_rest(&when);
+            }
+        }
+    }
 }

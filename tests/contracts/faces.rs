@@ -6,7 +6,10 @@ use std::time::Duration;
 use bedrock_sim::{
     DownAnswer, ErrorText, FaultKind, FaultSpec, Scenario, ScenarioBuilder, SimService,
 };
-use tokio::{task::yield_now, time::sleep};
+use tokio::{
+    task::yield_now,
+    time::{sleep, timeout},
+};
 use tower_bedrock::{
     CircuitBreakers, CircuitPolicy, CircuitState, FallbackLayer, Jitter, Ladder, PoolKey, Quota,
     RetryLayer, StackLayer,
@@ -166,7 +169,9 @@ async fn cut_once(kind: FaceKind, way: Way, ask: &Ask, cut: Cut) -> usize {
         None => {}
     }
     for other in others {
-        let result = other.await.expect("no call panics");
+        let result = timeout(secs(600), other).await;
+        let result = result.unwrap_or_else(|_| panic!("{when}: another is stuck"));
+        let result = result.expect("no call panics");
         result.unwrap_or_else(|failed| panic!("{when}: another: {failed:?}"));
     }
     rig.gauges.assert_at_rest(&when);
@@ -187,8 +192,8 @@ async fn cut_once(kind: FaceKind, way: Way, ask: &Ask, cut: Cut) -> usize {
 }
 
 /// Around the client and inside of it, answered at once and as a stream, in line, between attempts,
-/// as a probe and on the second route: dropped before it is polled, at each of its waits, and each
-/// time that it was woken and has not looked yet, a call leaves nothing held by the layers or by the
+/// as a probe and on the second route: dropped before it is polled, at each of its waits, a
+/// moment later, and when it was woken and has not looked yet, a call leaves nothing held by the layers or by the
 /// service, and the next call is answered.
 #[tokio::test(start_paused = true)]
 async fn a_call_of_either_face_can_be_dropped_wherever_it_waits() {

@@ -294,6 +294,11 @@ impl Reply {
         self.open.is_some()
     }
 
+    /// It goes away without a word to those who watch it.
+    pub fn vanish(mut self) {
+        self.watchers.clear();
+    }
+
     /// It comes to its end.
     pub fn finish(mut self) {
         self.end(Finish::Complete);
