@@ -1,0 +1,42 @@
+//! The command `tower-bedrock`.
+//!
+//! `explain` says what an error of Bedrock means, what the layers do about it, and what a person
+//! should; `plan` says what a quota is good for. Neither asks AWS anything.
+
+mod explain;
+mod output;
+mod plan;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// What errors of Amazon Bedrock mean, and what a quota is good for.
+#[derive(Parser)]
+#[command(name = "tower-bedrock", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Says what an error means, what the layers would do about it, and what a person should do.
+    Explain(explain::Explain),
+    /// Says whether a workload fits a quota, what its holds cost, and what would make it fit.
+    Plan(plan::Plan),
+}
+
+fn main() -> ExitCode {
+    let result = match Cli::parse().command {
+        Command::Explain(explain) => explain.run(),
+        Command::Plan(plan) => plan.run(),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("tower-bedrock: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
