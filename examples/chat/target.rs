@@ -1,0 +1,111 @@
+//! What is called, and what is known of it.
+
+use std::time::Duration;
+
+use aws_credential_types::Credentials;
+use aws_sdk_bedrockruntime::config::{BehaviorVersion, Builder, Region, timeout::TimeoutConfig};
+use bedrock_sim::{Scenario, Server, Window};
+use tower_bedrock::{Ladder, Quota, QuotaWindow, Route, Rung};
+
+use crate::{Result, cli::Cli};
+
+/// Where the local Bedrock is called, and where other regions are none of the configuration's.
+const HOME: &str = "us-east-1";
+
+/// The SDK has no read timeout of its own. A call whose region accepts it and never answers would
+/// cost it its whole deadline.
+const READ_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Everything that differs between the local Bedrock, another endpoint and the real service.
+pub(crate) struct Target {
+    /// Shown on the page.
+    pub(crate) name: &'static str,
+    pub(crate) config: Builder,
+    pub(crate) ladder: Ladder,
+    pub(crate) quotas: Vec<(Route, Quota)>,
+    /// The local Bedrock lives as long as its server.
+    pub(crate) server: Option<Server>,
+}
+
+impl Target {
+    pub(crate) async fn of(cli: &Cli) -> Result<Self> {
+        if cli.aws {
+            let config = aws_config::load_defaults(BehaviorVersion::latest()).await;
+            return Ok(Self::elsewhere(cli, "AWS", Builder::from(&config)));
+        }
+        if let Some(url) = &cli.endpoint {
+            return Ok(Self::elsewhere(cli, "another endpoint", unsigned(url)));
+        }
+        let scenario = Scenario::from_toml(include_str!("scenario.toml"))?;
+        let server = Server::bind("127.0.0.1:0", scenario.clone()).await?;
+        Ok(Self {
+            name: "a local Bedrock",
+            config: timed(unsigned(&server.url())),
+            ladder: ladder(&scenario),
+            quotas: quotas(&scenario)?,
+            server: Some(server),
+        })
+    }
+
+    fn elsewhere(cli: &Cli, name: &'static str, config: Builder) -> Self {
+        let regions = cli.fallback_region.iter().cloned();
+        let models = cli.fallback_model.iter().cloned().map(Rung::model);
+        Self {
+            name,
+            config: timed(config),
+            ladder: Ladder::regions(regions).and(models.collect()),
+            quotas: vec![(Route::to(cli.model.clone()), quota(cli.rpm, cli.tpm))],
+            server: None,
+        }
+    }
+}
+
+fn timed(config: Builder) -> Builder {
+    config.timeout_config(TimeoutConfig::builder().read_timeout(READ_TIMEOUT).build())
+}
+
+/// A configuration for what does not look at signatures.
+fn unsigned(url: &str) -> Builder {
+    Builder::new()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::new(HOME))
+        .credentials_provider(Credentials::from_keys("AKIDEXAMPLE", "secret", None))
+        .endpoint_url(url)
+}
+
+/// The other region for the same model, then the other model.
+fn ladder(scenario: &Scenario) -> Ladder {
+    let mut models = scenario.models().iter();
+    let regions = models.next().and_then(|model| model.regions.as_deref());
+    let others = regions.unwrap_or_default().iter().skip(1).cloned();
+    let models = models.filter_map(|model| model.id.parse().ok().map(Rung::model));
+    Ladder::regions(others).and(models.collect())
+}
+
+/// The same quotas that the scenario has the local Bedrock enforce.
+fn quotas(scenario: &Scenario) -> Result<Vec<(Route, Quota)>> {
+    let mut quotas = Vec::new();
+    for model in scenario.models() {
+        for region in model.regions.iter().flatten() {
+            let route = Route::to(model.id.parse()?).in_region(region.as_str());
+            let mut quota = quota(model.rpm, model.tpm);
+            if let Window::TokenBucket { burst_seconds } = scenario.quota().window {
+                let burst = Duration::from_secs(burst_seconds);
+                quota = quota.with_window(QuotaWindow::TokenBucket { burst });
+            }
+            quotas.push((route, quota));
+        }
+    }
+    Ok(quotas)
+}
+
+fn quota(rpm: Option<u64>, tpm: Option<u64>) -> Quota {
+    let mut quota = Quota::new();
+    if let Some(requests) = rpm {
+        quota = quota.with_requests_per_minute(requests);
+    }
+    if let Some(tokens) = tpm {
+        quota = quota.with_tokens_per_minute(tokens);
+    }
+    quota
+}
