@@ -145,6 +145,7 @@ fn log<B>(response: &http::Response<B>, latency: Duration, _: &Span) {
 
 /// `GET /metrics`, in the text format of Prometheus.
 async fn metrics(State(app): State<App>) -> Response {
+    app.chat.stack.report_metrics();
     app.metrics.run_upkeep();
     let kind = [(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")];
     (kind, app.metrics.render()).into_response()
