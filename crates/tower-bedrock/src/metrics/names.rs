@@ -141,7 +141,7 @@ metrics! {
     Layers Counter Tokens TOKENS_HELD = "tower_bedrock_tokens_held_total" { "key" },
         "Tokens that were held at admission.";
     Layers Counter Tokens TOKENS_SETTLED = "tower_bedrock_tokens_settled_total" { "key" },
-        "Tokens that holds were settled to: what counts against the quota in the end.";
+        "Tokens that those calls were settled by when they were over: what they really used.";
 
     State Gauge Count RETRY_BUDGET_AVAILABLE = "tower_bedrock_retry_budget_available" {},
         "Tokens of the retry budget that are left.";

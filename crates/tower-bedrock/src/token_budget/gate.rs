@@ -258,6 +258,7 @@ impl State {
 
     /// Has a call that fits draw, and go at once. Returns the key it is open by.
     fn draw_now(&mut self, tokens: u64, line: Line, call: &CallContext) -> u64 {
+        self.ledger.admitted(tokens);
         self.ledger.reserve(tokens);
         let sent = self.ledger.send(tokens);
         self.open.open(tokens, sent, line, call)

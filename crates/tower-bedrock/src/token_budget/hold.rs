@@ -49,7 +49,10 @@ impl Hold {
         line: Line,
         sent: Sent,
     ) -> Self {
-        let key = gate.lock().open.open(draw.tokens, sent, line, call);
+        let mut state = gate.lock();
+        state.ledger.admitted(draw.tokens);
+        let key = state.open.open(draw.tokens, sent, line, call);
+        drop(state);
         Self::new(gate, draw, key)
     }
 

@@ -26,11 +26,10 @@ pub(super) struct Ledger {
     now: u64,
     held_lately: u64,
     used_lately: u64,
-    /// What all calls that are over held, and what they were settled by.
     totals: Totals,
 }
 
-/// What calls that are over held and were settled by, since the ledger is there.
+/// What was held for calls, and what they were settled by, since the ledger is there.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Totals {
     pub(super) held: u64,
@@ -142,10 +141,13 @@ impl Ledger {
         self.totals
     }
 
-    const fn is_over(&mut self, held: u64, settled: u64) {
-        let totals = &mut self.totals;
-        totals.held = totals.held.saturating_add(held);
-        totals.settled = totals.settled.saturating_add(settled);
+    /// A call is admitted that holds `tokens`, for the first time.
+    pub(super) const fn admitted(&mut self, tokens: u64) {
+        self.totals.held = self.totals.held.saturating_add(tokens);
+    }
+
+    const fn settled(&mut self, tokens: u64) {
+        self.totals.settled = self.totals.settled.saturating_add(tokens);
     }
 
     /// Sends what was reserved.
@@ -159,7 +161,7 @@ impl Ledger {
 
     /// The call was not sent after all: back to a reservation.
     pub(super) fn recall(&mut self, sent: Sent, tokens: u64) {
-        self.undo(sent, tokens);
+        self.give_back(sent, tokens);
         self.reserve(tokens);
     }
 
@@ -173,7 +175,7 @@ impl Ledger {
 
     /// The call used about `used`. That it was admitted is no estimate, and all that is learned.
     pub(super) fn settle_estimate(&mut self, sent: Sent, held: u64, used: u64) {
-        self.is_over(held, used);
+        self.settled(used);
         self.requests.settle(sent.requests, 1, 1);
         self.tokens.settle(sent.tokens, held, used);
         self.tokens.admitted(held);
@@ -184,7 +186,7 @@ impl Ledger {
 
     /// Nobody will tell what the call used: its hold stays until it has aged out.
     pub(super) fn lapse(&mut self, sent: Sent, held: u64) {
-        self.is_over(held, held);
+        self.settled(held);
         self.requests.settle(sent.requests, 1, 1);
         self.tokens.settle(sent.tokens, held, held);
         if let Some(day) = &mut self.day {
@@ -194,11 +196,6 @@ impl Ledger {
 
     /// The service did nothing for the call: not even the request counts.
     pub(super) fn give_back(&mut self, sent: Sent, held: u64) {
-        self.is_over(held, 0);
-        self.undo(sent, held);
-    }
-
-    fn undo(&mut self, sent: Sent, held: u64) {
         self.requests.settle(sent.requests, 1, 0);
         self.tokens.settle(sent.tokens, held, 0);
         if let Some(day) = &mut self.day {
@@ -209,7 +206,6 @@ impl Ledger {
     /// The service refused the call for `limit`: it counts as nothing, and the limit is learned.
     /// Returns what is known of it now, if anything was learned.
     pub(super) fn refused(&mut self, sent: Sent, held: u64, limit: Limit) -> Option<u64> {
-        self.is_over(held, 0);
         match limit {
             Limit::RequestsPerMinute => self.requests.refused(sent.requests, 1),
             _ => self.requests.settle(sent.requests, 1, 0),

@@ -32,9 +32,9 @@ pub struct QuotaSnapshot {
     pub tokens_held: u64,
     /// Tokens that were used above the quota, and come back before anything else is admitted.
     pub tokens_owed: u64,
-    /// What all calls that are over held, since the ledger is there.
+    /// Tokens that were held for all calls so far.
     pub total_tokens_held: u64,
-    /// What they were settled by: how much of it they really used.
+    /// Tokens that the calls that are over were settled by: what of their holds they really used.
     pub total_tokens_settled: u64,
     /// Tokens that count in the day; 0 if it has no limit.
     pub day_tokens_used: u64,
