@@ -98,6 +98,7 @@ fn stack(criterion: &mut Criterion) {
             .without_circuit_breaker()
             .without_token_budget()
             .without_pool()
+            .without_tracing()
             .without_timeout()
     };
     let quota = || Quota::new().with_tokens_per_minute(1_000_000_000_000);

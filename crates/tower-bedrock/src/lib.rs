@@ -83,6 +83,8 @@ mod error;
 #[cfg(feature = "axum")]
 mod error_response;
 pub mod fallback;
+#[cfg(any(feature = "metrics", feature = "tracing"))]
+mod gen_ai;
 #[cfg(feature = "metrics")]
 pub mod metrics;
 mod model_id;
@@ -98,6 +100,8 @@ mod size;
 pub mod stack;
 pub mod stream;
 pub mod token_budget;
+#[cfg(feature = "tracing")]
+pub mod trace;
 
 pub use self::{
     batch::{Batch, BatchInput, BatchItem, BatchProgress, BatchRemains, BatchResults},
@@ -144,3 +148,5 @@ pub use self::{
 pub use self::error_response::ErrorResponse;
 #[cfg(feature = "aws")]
 pub use self::sdk::{Bedrock, CountTokensEstimator, MessageAssembler, SdkOperation};
+#[cfg(feature = "tracing")]
+pub use self::trace::{Trace, TraceLayer};

@@ -69,8 +69,16 @@ impl Bus {
         !self.is_observed.swap(true, Ordering::Relaxed)
     }
 
-    /// The listeners, to be told something without holding a lock.
-    pub(super) fn listeners(&self) -> Arc<[Arc<Listener>]> {
+    /// Tells the listeners, without holding a lock.
+    pub(super) fn tell(&self, event: &CircuitEvent<'_>) {
+        #[cfg(feature = "tracing")]
+        crate::trace::event::circuit(event);
+        for listener in &*self.listeners() {
+            listener(event);
+        }
+    }
+
+    fn listeners(&self) -> Arc<[Arc<Listener>]> {
         let listeners = self.listeners.read();
         Arc::clone(&listeners.unwrap_or_else(PoisonError::into_inner))
     }
@@ -100,13 +108,12 @@ impl Bus {
         };
         while let Some((circuit, transition)) = turn.next() {
             circuit.tell_watchers();
-            let transition = &transition;
-            for listener in &*self.listeners() {
-                listener(&CircuitEvent::Changed { transition });
-            }
+            self.tell(&CircuitEvent::Changed {
+                transition: &transition,
+            });
             if let Some(subscribers) = self.subscribers.get() {
                 // Nobody may be subscribed at the moment.
-                drop(subscribers.send(transition.clone()));
+                drop(subscribers.send(transition));
             }
         }
     }

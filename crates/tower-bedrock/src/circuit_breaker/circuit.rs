@@ -94,12 +94,10 @@ impl Circuit {
 
     pub(super) fn refuse(&self, call: &CallContext, retry_in: Option<Duration>) -> Error {
         let refusal = CircuitOpen::new(self.route.clone(), retry_in);
-        for listener in &*self.settings.bus.listeners() {
-            listener(&CircuitEvent::Refused {
-                call,
-                refusal: &refusal,
-            });
-        }
+        self.settings.bus.tell(&CircuitEvent::Refused {
+            call,
+            refusal: &refusal,
+        });
         Error::from(refusal).with_context(call)
     }
 

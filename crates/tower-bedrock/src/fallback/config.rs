@@ -114,7 +114,18 @@ impl Config {
         !call.fallback.is_disabled && moves && !is_unwanted
     }
 
+    /// Whether anybody hears what is told.
+    pub(super) fn is_heard(&self) -> bool {
+        #[cfg(feature = "tracing")]
+        if crate::trace::event::hears_fallback() {
+            return true;
+        }
+        self.listener.is_some()
+    }
+
     pub(super) fn tell(&self, event: &FallbackEvent<'_>) {
+        #[cfg(feature = "tracing")]
+        crate::trace::event::fallback(event);
         if let Some(listener) = &self.listener {
             listener(event);
         }

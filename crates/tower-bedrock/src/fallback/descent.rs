@@ -204,7 +204,7 @@ impl Descent {
     }
 
     fn tell_move(&mut self, config: &Config, call: &CallContext, to: usize) {
-        if config.listener.is_none() {
+        if !config.is_heard() {
             return;
         }
         self.tell_skipped(config, call, to);
@@ -225,7 +225,7 @@ impl Descent {
 
     /// Tells of the routes before `end` that the call passes over.
     fn tell_skipped(&mut self, config: &Config, call: &CallContext, end: usize) {
-        if config.listener.is_none() {
+        if !config.is_heard() {
             return;
         }
         let chooser = config.chooser(call);

@@ -8,7 +8,6 @@ use std::{
 use ::metrics::SharedString;
 
 use crate::{
-    call::Operation,
     model_id::ModelId,
     route::{QuotaKey, Region, Route, ServiceTier},
 };
@@ -154,17 +153,5 @@ impl Labels {
     pub(super) fn tenant(&self, tenant: Option<&str>) -> Option<SharedString> {
         let tenants = self.tenants.as_ref()?;
         Some(tenant.map_or(NONE, |tenant| tenants.value(tenant)))
-    }
-}
-
-/// The operation as OpenTelemetry's conventions name it (BEDROCK.md §6.2), or in snake case where
-/// they have no name for it.
-pub(super) const fn gen_ai_operation(operation: Operation) -> &'static str {
-    match operation {
-        Operation::Converse | Operation::ConverseStream => "chat",
-        Operation::InvokeModel | Operation::InvokeModelWithResponseStream => "invoke_model",
-        Operation::CountTokens => "count_tokens",
-        Operation::ApplyGuardrail => "apply_guardrail",
-        Operation::Other(name) => name,
     }
 }

@@ -355,6 +355,8 @@ impl Settings {
     }
 
     pub(super) fn tell(&self, event: &PoolEvent<'_>) {
+        #[cfg(feature = "tracing")]
+        crate::trace::event::pool(event);
         if let Some(listener) = &self.listener {
             listener(event);
         }

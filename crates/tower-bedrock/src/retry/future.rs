@@ -244,6 +244,8 @@ enum Step<T, E> {
 
 impl Config {
     fn tell(&self, event: &RetryEvent<'_>) {
+        #[cfg(feature = "tracing")]
+        crate::trace::event::retry(event);
         if let Some(listener) = &self.listener {
             listener(event);
         }

@@ -5,14 +5,10 @@ use crate::route::Region;
 #[cfg(feature = "metrics")]
 mod by_default {
     use super::Region;
-    use crate::metrics::{
-        AttemptMetrics, AttemptMetricsLayer, CallMetrics, CallMetricsLayer, Metrics,
-    };
+    use crate::metrics::{AttemptMetricsLayer, CallMetricsLayer, Metrics};
 
     pub(in crate::stack) type MeteredCalls = CallMetricsLayer;
     pub(in crate::stack) type MeteredAttempts = AttemptMetricsLayer;
-    pub(in crate::stack) type MeteredCall<S> = CallMetrics<S>;
-    pub(in crate::stack) type MeteredAttempt<S> = AttemptMetrics<S>;
 
     pub(in crate::stack) fn meters(home: Option<&Region>) -> (MeteredCalls, MeteredAttempts) {
         let mut metrics = Metrics::new();
@@ -30,12 +26,10 @@ mod by_default {
 
     pub(in crate::stack) type MeteredCalls = ();
     pub(in crate::stack) type MeteredAttempts = ();
-    pub(in crate::stack) type MeteredCall<S> = S;
-    pub(in crate::stack) type MeteredAttempt<S> = S;
 
     pub(in crate::stack) const fn meters(_: Option<&Region>) -> (MeteredCalls, MeteredAttempts) {
         ((), ())
     }
 }
 
-pub(super) use by_default::{MeteredAttempt, MeteredAttempts, MeteredCall, MeteredCalls, meters};
+pub(super) use by_default::{MeteredAttempts, MeteredCalls, meters};

@@ -30,6 +30,7 @@
 //!
 //! | layer | by default |
 //! |---|---|
+//! | `Trace` of calls | with the feature `tracing`: a span around each call, and one around each attempt inside of `Retry` |
 //! | [`Fallback`](crate::Fallback) | knows no other route: calls stay where they are sent until a [`Ladder`](crate::Ladder) says where else they may go. Asks circuits, quotas and pools before it sends a call anywhere |
 //! | [`Retry`](crate::Retry) | the [`Reactions`](crate::Reactions) table, a budget of 500 tokens; not after a timeout, because the work may be billed twice (a ladder that is set does move on then) |
 //! | [`CircuitBreaker`](crate::CircuitBreaker) | one circuit for each route; opens when half of the calls of a minute, or ten in a row, fail |
@@ -97,6 +98,7 @@ mod part;
 mod service;
 #[cfg(test)]
 mod tests;
+mod traces;
 
 pub use self::{
     builder::{DefaultLayers, StackBuilder},

@@ -215,7 +215,10 @@ impl Part for CallMetricsLayer {
 #[cfg(feature = "metrics")]
 impl Part for AttemptMetricsLayer {}
 
-impl<M, F, R, C, T, P, A, K> Parts for (M, F, R, C, T, P, A, K)
+#[cfg(feature = "tracing")]
+impl Part for crate::trace::TraceLayer {}
+
+impl<O, M, F, R, I, C, T, P, A, K> Parts for (O, M, F, R, I, C, T, P, A, K)
 where
     M: Part,
     F: Part,
@@ -227,8 +230,18 @@ where
     K: Part,
 {
     fn wired(self, plan: Plan) -> Result<(Self, Handles), InvalidStack> {
-        let (calls, mut fallback, mut retry, mut breaker, mut budget, pool, attempts, classify) =
-            self;
+        let (
+            traced_calls,
+            calls,
+            mut fallback,
+            mut retry,
+            traced_attempts,
+            mut breaker,
+            mut budget,
+            pool,
+            attempts,
+            classify,
+        ) = self;
         if let Some(reactions) = &plan.reactions {
             fallback = fallback.reacting(reactions);
             retry = retry.reacting(reactions);
@@ -261,7 +274,16 @@ where
             None => (fallback, retry, breaker, budget, pool),
         };
         let layers = (
-            calls, fallback, retry, breaker, budget, pool, attempts, classify,
+            traced_calls,
+            calls,
+            fallback,
+            retry,
+            traced_attempts,
+            breaker,
+            budget,
+            pool,
+            attempts,
+            classify,
         );
         Ok((layers, handles))
     }

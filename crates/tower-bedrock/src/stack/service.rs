@@ -6,18 +6,15 @@ use std::{
 
 use tokio::time::Instant;
 use tower::util::{BoxCloneSyncService, Oneshot};
+use tower_layer::Layer;
 use tower_service::Service;
 
 use super::{
-    builder::StackBuilder,
+    builder::{DefaultLayers, StackBuilder},
     layer::Shared,
-    meter::{MeteredAttempt, MeteredCall},
     part::handles,
 };
-use crate::{
-    call::BedrockRequest, circuit_breaker::CircuitBreaker, classify::Classify, fallback::Fallback,
-    pool::Pool, retry::Retry, route::Region, token_budget::TokenBudget,
-};
+use crate::{call::BedrockRequest, route::Region};
 
 /// All layers over an inner service, wired to each other: what [the module](super) describes.
 ///
@@ -81,10 +78,9 @@ pub struct Stack<S> {
     pub(super) shared: Arc<Shared>,
 }
 
-/// A stack with all layers over a service `S`. Without the feature `metrics` it has none that counts.
-pub type DefaultStack<S> = Stack<
-    MeteredCall<Fallback<Retry<CircuitBreaker<TokenBudget<Pool<MeteredAttempt<Classify<S>>>>>>>>,
->;
+/// A stack with all layers over a service `S`. Without the features `metrics` and `tracing` it has none
+/// that counts or lays spans.
+pub type DefaultStack<S> = Stack<<DefaultLayers as Layer<S>>::Service>;
 
 impl Stack<()> {
     /// A stack over `bedrock`. Calls without a region count as calls to its home region.

@@ -305,10 +305,11 @@ impl<E> Config<E> {
             .output_clamp
             .is_some_and(|tokens| request.set_max_output_tokens(tokens.get()));
         if !is_clamped && gate.is_first_unbounded() {
-            self.rules.tell(&TokenBudgetEvent::MaxTokensUnset {
-                call: request.context(),
-                held: gate.lock().terms.max_output(),
-            });
+            let call = request.context();
+            // Listeners may ask the ledger, so it is not locked while they are told.
+            let held = gate.lock().terms.max_output();
+            self.rules
+                .tell(&TokenBudgetEvent::MaxTokensUnset { call, held });
         }
     }
 

@@ -322,6 +322,8 @@ where
 
 impl Rules {
     pub(super) fn tell(&self, event: &TokenBudgetEvent<'_>) {
+        #[cfg(feature = "tracing")]
+        crate::trace::event::token_budget(event);
         if let Some(listener) = &self.listener {
             listener(event);
         }

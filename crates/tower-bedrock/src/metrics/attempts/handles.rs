@@ -11,10 +11,10 @@ use super::kind::metric_of;
 use crate::{
     call::{CallContext, Operation},
     cause::Cause,
+    gen_ai,
     metrics::{
         Metrics,
         cache::Cache,
-        labels::gen_ai_operation,
         names::{
             CACHE_READ_INPUT_TOKENS, CACHE_WRITE_INPUT_TOKENS, INPUT_TOKENS, INVOCATION_LATENCY,
             INVOCATIONS, INVOCATIONS_DROPPED, Metric, OUTPUT_TOKENS, REFUSALS, STREAM_ENDS,
@@ -215,7 +215,8 @@ impl Handles {
         };
         let usage = |kind| {
             let [operation, provider, kind] =
-                [gen_ai_operation(self.operation), PROVIDER, kind].map(SharedString::const_str);
+                [gen_ai::operation_name(self.operation), PROVIDER, kind]
+                    .map(SharedString::const_str);
             let values = [operation, provider, self.model.clone(), kind];
             let labels = self.metrics.labels(&TOKEN_USAGE, values);
             recorder::histogram(&TOKEN_USAGE, labels)

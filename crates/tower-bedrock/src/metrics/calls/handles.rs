@@ -8,11 +8,11 @@ use crate::{
     call::{CallContext, Operation},
     cause::Cause,
     error::Error,
+    gen_ai,
     metrics::{
         Metrics,
         attempts::PROVIDER,
         cache::Cache,
-        labels::gen_ai_operation,
         names::{CALLS, DEGRADED_CALLS, OPERATION_DURATION, REFUSALS},
         recorder,
     },
@@ -123,7 +123,7 @@ impl Handles {
     /// How long calls take that end in an error of this type, or in none.
     fn duration_until(&self, error_type: Option<&'static str>) -> Histogram {
         let [operation, provider, error_type] = [
-            gen_ai_operation(self.operation),
+            gen_ai::operation_name(self.operation),
             PROVIDER,
             error_type.unwrap_or_default(),
         ]

@@ -79,6 +79,7 @@ async fn each_layer_can_be_left_out() {
         .without_pool()
         .without_classify()
         .without_metrics()
+        .without_tracing()
         .without_timeout()
         .build()
         .unwrap();
