@@ -1,8 +1,9 @@
 //! The commands that README and CI use: `cargo xtask test`, `cargo xtask check`,
-//! `cargo xtask foreign`.
+//! `cargo xtask foreign`, `cargo xtask ops`.
 
 mod check;
 mod foreign;
+mod ops;
 mod run;
 
 use std::process::ExitCode;
@@ -28,6 +29,15 @@ enum Command {
     /// Needs python3 and npm, and installs the SDKs below `target/foreign`. What cannot be installed
     /// is skipped, and said.
     Foreign,
+    /// Checks what is in `ops`: the dashboard, the alerts, the alarms.
+    ///
+    /// Needs promtool (2.42) and cfn-lint, and gets them below `target/ops` if it can. What cannot be
+    /// installed is skipped, and said.
+    Ops {
+        /// Makes the dashboard anew of its source, before anything else.
+        #[arg(long)]
+        write: bool,
+    },
 }
 
 fn main() -> ExitCode {
@@ -35,6 +45,7 @@ fn main() -> ExitCode {
         Command::Test => run::cargo(&["test", "--workspace", "--all-features"]),
         Command::Check => check::all(),
         Command::Foreign => foreign::all(),
+        Command::Ops { write } => ops::all(write),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
