@@ -138,7 +138,6 @@ fn circuit(circuit: &CircuitSnapshot) -> Value {
         "retry_in_ms": circuit.retry_in.map(millis),
         "calls": circuit.calls,
         "failures": circuit.failures,
-        "refused": circuit.refused,
     })
 }
 

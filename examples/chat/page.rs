@@ -26,6 +26,7 @@ pub(crate) fn routes() -> Router<App> {
             include_str!("page/page.css"),
         ),
         ("/chat.js", JAVASCRIPT, include_str!("page/chat.js")),
+        ("/draw.js", JAVASCRIPT, include_str!("page/draw.js")),
         ("/live.js", JAVASCRIPT, include_str!("page/live.js")),
         ("/theme.js", JAVASCRIPT, include_str!("page/theme.js")),
         ("/icon.svg", "image/svg+xml", include_str!("page/icon.svg")),

@@ -29,8 +29,17 @@ pub(crate) struct Tally {
 #[derive(Debug, Default)]
 struct Lately {
     seconds: VecDeque<Second>,
-    notes: VecDeque<(Duration, String)>,
+    notes: VecDeque<Note>,
     totals: Counts,
+}
+
+/// Something worth a line.
+#[derive(Debug)]
+struct Note {
+    at: Duration,
+    /// What it is about, if a later note about the same takes its place.
+    about: Option<String>,
+    text: String,
 }
 
 /// What happened within one second.
@@ -81,8 +90,9 @@ pub(crate) struct Wait {
 pub(crate) struct History {
     /// Since the start, so that the page knows where the series ends.
     pub(crate) second: u64,
-    /// The last seconds, oldest first, those without events left out.
-    pub(crate) series: Vec<(u64, Counts)>,
+    /// The last seconds, oldest first, those without events left out: the second, then the counts in
+    /// their order.
+    pub(crate) series: Vec<[u64; 8]>,
     pub(crate) totals: Counts,
     /// Answers by route, of the last half minute.
     pub(crate) routes: BTreeMap<String, u64>,
@@ -135,7 +145,9 @@ impl Tally {
     pub(crate) fn circuit(&self, event: &CircuitEvent<'_>) {
         if let CircuitEvent::Changed { transition, .. } = event {
             let (route, to) = (&transition.route, transition.to);
-            self.note(format!("{route} {to} ({})", transition.reason));
+            let text = format!("{route} {to} ({})", transition.reason);
+            tracing::info!("{text}");
+            self.note(None, text);
         }
     }
 
@@ -149,9 +161,15 @@ impl Tally {
                 limit,
                 learned,
                 ..
-            } => self.note(format!("{key}: {limit} learned, {learned} a minute")),
+            } => {
+                let about = format!("{key}: {limit}");
+                let text = format!("{about} learned, {learned}");
+                self.note(Some(about), text);
+            }
             TokenBudgetEvent::DayUsedUp { key, .. } => {
-                self.note(format!("{key}: the day's tokens are used up"));
+                let text = format!("{key}: the day's tokens are used up");
+                tracing::warn!("{text}");
+                self.note(None, text);
             }
             _ => {}
         }
@@ -185,7 +203,7 @@ impl Tally {
             series: lately
                 .seconds
                 .iter()
-                .map(|second| (second.number, second.counts))
+                .map(|second| second.counts.in_row(second.number))
                 .collect(),
             totals: lately.totals,
             routes,
@@ -193,7 +211,7 @@ impl Tally {
             notes: lately
                 .notes
                 .iter()
-                .map(|(at, note)| (now.saturating_sub(*at).as_secs(), note.clone()))
+                .map(|note| (now.saturating_sub(note.at).as_secs(), note.text.clone()))
                 .collect(),
         }
     }
@@ -220,11 +238,13 @@ impl Tally {
         }
     }
 
-    fn note(&self, note: String) {
+    fn note(&self, about: Option<String>, text: String) {
         let at = self.start.elapsed();
-        tracing::info!("{note}");
         let mut lately = self.lock();
-        lately.notes.push_front((at, note));
+        if about.is_some() {
+            lately.notes.retain(|note| note.about != about);
+        }
+        lately.notes.push_front(Note { at, about, text });
         lately.notes.truncate(NOTES);
     }
 
@@ -255,6 +275,19 @@ impl Counts {
             Cause::ServiceUnavailable | Cause::CapacityExceeded => &mut self.unavailable,
             _ => &mut self.broken,
         } += 1;
+    }
+
+    const fn in_row(&self, second: u64) -> [u64; 8] {
+        [
+            second,
+            self.answered,
+            self.throttled,
+            self.unavailable,
+            self.broken,
+            self.refused,
+            self.moved,
+            self.failed,
+        ]
     }
 
     const fn add(&mut self, other: &Self) {

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use aws_credential_types::Credentials;
 use aws_sdk_bedrockruntime::config::{BehaviorVersion, Builder, Region, timeout::TimeoutConfig};
-use bedrock_sim::{Scenario, Server, Window};
-use tower_bedrock::{Ladder, Quota, QuotaWindow, Route, Rung};
+use bedrock_sim::{Scenario, Server};
+use tower_bedrock::{Ladder, Quota, Route, Rung};
 
 use crate::{Result, cli::Cli};
 
@@ -41,7 +41,7 @@ impl Target {
         Ok(Self {
             name: "a local Bedrock",
             config: timed(unsigned(&server.url())),
-            ladder: ladder(&scenario),
+            ladder: ladder(&scenario)?,
             quotas: quotas(&scenario)?,
             server: Some(server),
         })
@@ -73,13 +73,18 @@ fn unsigned(url: &str) -> Builder {
         .endpoint_url(url)
 }
 
-/// The other region for the same model, then the other model.
-fn ladder(scenario: &Scenario) -> Ladder {
+/// The other region for the same model, then the other models in all regions.
+fn ladder(scenario: &Scenario) -> Result<Ladder> {
     let mut models = scenario.models().iter();
     let regions = models.next().and_then(|model| model.regions.as_deref());
     let others = regions.unwrap_or_default().iter().skip(1).cloned();
-    let models = models.filter_map(|model| model.id.parse().ok().map(Rung::model));
-    Ladder::regions(others).and(models.collect())
+    let mut ladder = Ladder::regions(others);
+    for model in models {
+        for region in model.regions.iter().flatten() {
+            ladder = ladder.then(Rung::model(model.id.parse()?).at(region.as_str()));
+        }
+    }
+    Ok(ladder)
 }
 
 /// The same quotas that the scenario has the local Bedrock enforce.
@@ -88,12 +93,7 @@ fn quotas(scenario: &Scenario) -> Result<Vec<(Route, Quota)>> {
     for model in scenario.models() {
         for region in model.regions.iter().flatten() {
             let route = Route::to(model.id.parse()?).in_region(region.as_str());
-            let mut quota = quota(model.rpm, model.tpm);
-            if let Window::TokenBucket { burst_seconds } = scenario.quota().window {
-                let burst = Duration::from_secs(burst_seconds);
-                quota = quota.with_window(QuotaWindow::TokenBucket { burst });
-            }
-            quotas.push((route, quota));
+            quotas.push((route, quota(model.rpm, model.tpm)));
         }
     }
     Ok(quotas)
