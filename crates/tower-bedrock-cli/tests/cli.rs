@@ -145,3 +145,95 @@ fn senseless_questions_are_refused() {
         .contains("above 0")
     );
 }
+
+const LISTED: &str = r#"{"Quotas": [
+    {"ServiceCode": "bedrock", "QuotaCode": "L-7C42E72A", "QuotaName": "Cross-region model inference tokens per minute for Amazon Nova Lite", "Value": 400000.0, "Adjustable": true},
+    {"ServiceCode": "bedrock", "QuotaCode": "L-89F8391A", "QuotaName": "Cross-region model inference requests per minute for Amazon Nova Lite", "Value": 200.0, "Adjustable": false},
+    {"ServiceCode": "bedrock", "QuotaCode": "L-70423BF8", "QuotaName": "On-demand model inference tokens per minute for Amazon Nova Lite", "Value": 200000.0, "Adjustable": true},
+    {"ServiceCode": "bedrock", "QuotaCode": "L-45E0AD92", "QuotaName": "Model invocation max tokens per day for Amazon Nova Lite (doubled for cross-region calls)", "Value": 9000.0, "Adjustable": false},
+    {"ServiceCode": "bedrock", "QuotaCode": "L-AAAAAAAA", "QuotaName": "Agents per account", "Value": 200.0, "Adjustable": true}
+]}"#;
+
+/// The list of an account is a line for each model and path, with codes.
+#[test]
+fn an_account_is_listed() {
+    let answer = json(tower_bedrock(&["quotas", "-", "--json"]).write_stdin(LISTED));
+    let lines = answer["quotas"].as_array().unwrap();
+    assert_eq!(lines.len(), 2);
+    assert_eq!(
+        (&lines[0]["path"], &lines[1]["path"]),
+        (&"in-region".into(), &"geo".into())
+    );
+    assert_eq!(lines[0]["requests_per_minute"], Value::Null);
+    assert_eq!(lines[1]["tokens_per_minute"]["value"], 400_000);
+    assert_eq!(lines[1]["requests_per_minute"]["adjustable"], false);
+    assert_eq!(lines[1]["tokens_per_day"]["code"], "L-45E0AD92");
+    assert_eq!(answer["rows_passed_over"], 1);
+}
+
+/// The request for an increase is printed for what can be raised, and is right to be run.
+#[test]
+fn an_increase_is_a_command_to_run() {
+    let raise = |more: &[&str]| {
+        let mut command = tower_bedrock(&["quotas", "-", "--model", "us.amazon.nova-lite-v1:0"]);
+        command.args(more).write_stdin(LISTED);
+        command
+    };
+    let answer = json(&mut raise(&[
+        "--json",
+        "--raise-tokens-per-minute",
+        "800000",
+        "--region",
+        "us-east-1",
+    ]));
+    assert_eq!(
+        answer["requests"][0],
+        "aws service-quotas request-service-quota-increase --service-code bedrock --quota-code L-7C42E72A \
+         --desired-value 800000 --region us-east-1"
+    );
+    let refused = |more: &[&str]| {
+        let output = raise(more).assert().failure().get_output().stderr.clone();
+        String::from_utf8(output).unwrap()
+    };
+    assert!(refused(&["--raise-requests-per-minute", "300"]).contains("open a case"));
+    assert!(refused(&["--raise-tokens-per-minute", "400000"]).contains("already"));
+}
+
+/// What is no list of Bedrock's quotas is refused, with the command that makes one.
+#[test]
+fn other_lists_are_refused() {
+    let refused = |input: &str| {
+        let output = tower_bedrock(&["quotas", "-"])
+            .write_stdin(input)
+            .assert()
+            .failure()
+            .get_output()
+            .clone();
+        String::from_utf8(output.stderr).unwrap()
+    };
+    for (input, reason) in [
+        ("{", "line 1"),
+        ("{\"Regions\": []}", "not a list of quotas"),
+        ("{\"Quotas\": []}", "none of its 0 rows"),
+        (&LISTED.replace("\"bedrock\"", "\"ec2\""), "quotas of ec2"),
+    ] {
+        let said = refused(input);
+        assert!(
+            said.contains(reason) && said.contains("aws service-quotas list"),
+            "{said}"
+        );
+    }
+    assert!(refusal(&["quotas", "/no/such/file"]).contains("cannot read /no/such/file"));
+    let output = tower_bedrock(&["quotas", "-", "--model", "amazon.nova-pro-v1:0"])
+        .write_stdin(LISTED)
+        .assert()
+        .failure()
+        .get_output()
+        .stderr
+        .clone();
+    assert!(
+        String::from_utf8(output)
+            .unwrap()
+            .contains("no quota is listed")
+    );
+}

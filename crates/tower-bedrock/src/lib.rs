@@ -55,6 +55,7 @@
 //! * [`Cause`] and [`Reaction`]: why calls fail, and what each layer does about it.
 //! * [`ResponseStream`]: an answer as it is generated; when it is whole, and what happens when not.
 //! * [`Batch`]: many calls through one stack, so many at a time.
+//! * [`quotas`]: what an account may do, read from a list of Service Quotas.
 //!
 //! # Features
 //!
@@ -89,6 +90,7 @@ mod gen_ai;
 pub mod metrics;
 mod model_id;
 pub mod pool;
+pub mod quotas;
 mod reply;
 pub mod retry;
 mod route;
