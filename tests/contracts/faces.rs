@@ -216,3 +216,47 @@ async fn a_call_of_either_face_can_be_dropped_wherever_it_waits() {
     }
     assert!(cuts > 200, "{cuts}");
 }
+
+/// What has failed is let go at once: while a call waits for its next attempt, and while that is under
+/// way, the one before is not, neither at the service nor on a connection.
+#[tokio::test(start_paused = true)]
+async fn a_failed_attempt_is_let_go() {
+    let after_events = 0;
+    let error = ErrorText::InternalServer;
+    for what in [
+        FaultKind::Error(error.into()),
+        FaultKind::Reset,
+        FaultKind::StreamCut { after_events },
+        FaultKind::CloseInsideFrame { after_events },
+        FaultKind::BadCrc { after_events },
+        FaultKind::StreamException {
+            after_events,
+            error: error.into(),
+        },
+    ] {
+        for kind in FaceKind::ALL {
+            let fault = FaultSpec::new(what.clone()).count(1);
+            let slow = model().latency(secs(1)).tokens_per_second(1);
+            let scenario = Scenario::builder().seed(7).model(slow).fault(fault);
+            let sim = SimService::new(scenario.build().expect("a sound scenario"));
+            let retry = RetryLayer::new().with_jitter(Jitter::seeded(7));
+            let stack = StackLayer::builder(REGION).retry(retry).build_layer();
+            let stack = stack.expect("a sound stack");
+            let face = Face::of(kind, &stack, in_process(&sim));
+            let ask = Ask {
+                is_stream: true,
+                ..Ask::default()
+            };
+            let call = tokio::spawn(async move { face.call(&ask).await });
+            let mut most = 0;
+            while !call.is_finished() {
+                most = most.max(sim.ledger().totals.in_flight);
+                sleep(Duration::from_millis(10)).await;
+            }
+            let result = call.await.expect("no call panics");
+            assert!(result.is_ok(), "{kind:?}, {what:?}: {result:?}");
+            assert_eq!(sim.ledger().totals.requests, 2, "{kind:?}, {what:?}");
+            assert_eq!(most, 1, "{kind:?}, {what:?}: attempts under way");
+        }
+    }
+}

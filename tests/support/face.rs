@@ -1,13 +1,22 @@
 //! The two ways in: requests through the layers around a client, and the SDK's own client with the
 //! layers inside.
 
-use std::{error::Error as StdError, time::Duration};
+use std::{
+    error::Error as StdError,
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
-use aws_sdk_bedrockruntime::{Client, config::Builder};
+use aws_sdk_bedrockruntime::{Client, config::Builder, error::SdkError};
 use tokio::time::sleep;
 use tower::Layer;
 use tower_bedrock::{
-    Bedrock, Cause, DefaultStack, Error, OperationInput, Request, StackLayer,
+    Bedrock, BedrockResponse, Cause, DefaultStack, Error, Finish, OperationInput, Request,
+    StackLayer, Usage, UsageEstimate, Watcher,
     sdk::install::{CallOptions, Resilience},
 };
 
@@ -46,6 +55,23 @@ pub struct Ask {
     pub leaves_after: Option<usize>,
     /// How long the caller takes for each event.
     pub reads_for: Duration,
+    /// Where the ends of replies are counted, which only layers hear of.
+    pub finishes: Option<Arc<Finishes>>,
+}
+
+/// Counts replies and how often they were finished.
+#[derive(Debug, Default)]
+pub struct Finishes {
+    replies: AtomicU64,
+    finished: AtomicU64,
+    violations: AtomicU64,
+}
+
+/// Hears one reply.
+struct Finishing {
+    finishes: Arc<Finishes>,
+    is_used: bool,
+    is_over: bool,
 }
 
 /// How a call failed.
@@ -77,6 +103,7 @@ impl Default for Ask {
             tenant: None,
             leaves_after: None,
             reads_for: Duration::ZERO,
+            finishes: None,
         }
     }
 }
@@ -104,6 +131,17 @@ impl Ask {
         options
     }
 
+    fn listen(&self, reply: &mut impl BedrockResponse) {
+        if let Some(finishes) = &self.finishes {
+            finishes.replies.fetch_add(1, Ordering::Relaxed);
+            reply.watch(Finishing {
+                finishes: Arc::clone(finishes),
+                is_used: false,
+                is_over: false,
+            });
+        }
+    }
+
     /// Whether the caller, who has seen so many events, leaves. Takes the time that it takes for one.
     async fn leaves(&self, seen: &mut usize) -> bool {
         *seen += 1;
@@ -111,6 +149,42 @@ impl Ask {
             sleep(self.reads_for).await;
         }
         self.leaves_after.is_some_and(|most| *seen >= most)
+    }
+}
+
+// === impl Finishes ===
+
+impl Finishes {
+    /// What was heard of replies that should not have been: one that was finished twice or never,
+    /// whose usage came twice, or after its end.
+    #[must_use]
+    pub fn violations(&self) -> u64 {
+        let replies = self.replies.load(Ordering::Relaxed);
+        let finished = self.finished.load(Ordering::Relaxed);
+        self.violations.load(Ordering::Relaxed) + replies.abs_diff(finished)
+    }
+
+    fn expect(&self, is_right: bool) {
+        self.violations
+            .fetch_add(u64::from(!is_right), Ordering::Relaxed);
+    }
+}
+
+impl Watcher for Finishing {
+    fn usage(&mut self, _: &Usage) {
+        self.finishes.expect(!self.is_used && !self.is_over);
+        self.is_used = true;
+    }
+
+    fn estimate(&mut self, _: &UsageEstimate) {
+        self.finishes.expect(!self.is_used && !self.is_over);
+        self.is_used = true;
+    }
+
+    fn finish(&mut self, _: Finish<'_>) {
+        self.finishes.expect(!self.is_over);
+        self.is_over = true;
+        self.finishes.finished.fetch_add(1, Ordering::Relaxed);
     }
 }
 
@@ -125,18 +199,18 @@ impl Failed {
         }
     }
 
-    fn of_sdk<E: StdError + 'static>(error: &E, had_begun: bool) -> Self {
-        let mut next: Option<&(dyn StdError + 'static)> = Some(error);
-        while let Some(under) = next {
-            if let Some(error) = under.downcast_ref::<Error>() {
-                return Self::of(error, had_begun);
-            }
-            next = under.source();
-        }
-        Self {
-            cause: None,
-            had_begun,
-            text: format!("{error:?}"),
+    fn of_sdk<E, R>(error: &SdkError<E, R>, had_begun: bool) -> Self
+    where
+        E: StdError + 'static,
+        R: fmt::Debug + 'static,
+    {
+        match Error::from_sdk(error) {
+            Some(error) => Self::of(error, had_begun),
+            None => Self {
+                cause: None,
+                had_begun,
+                text: format!("{error:?}"),
+            },
         }
     }
 }
@@ -167,12 +241,15 @@ impl Face {
             (Self::Tower(stack), false) => {
                 let request = ask.request(converse(&ask.model));
                 let sent = stack.send(request).await;
-                sent.map(|_| 0).map_err(|error| Failed::of(&error, false))
+                let mut reply = sent.map_err(|error| Failed::of(&error, false))?;
+                ask.listen(&mut reply);
+                Ok(0)
             }
             (Self::Tower(stack), true) => {
                 let request = ask.request(converse_stream(&ask.model));
                 let sent = stack.send(request).await;
                 let mut stream = sent.map_err(|error| Failed::of(&error, false))?;
+                ask.listen(&mut stream);
                 let mut seen = 0;
                 while let Some(event) = stream.next().await {
                     event.map_err(|error| Failed::of(&error, true))?;

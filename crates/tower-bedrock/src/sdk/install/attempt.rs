@@ -328,7 +328,7 @@ impl Attempt {
             if let (RawError::Answered(details) | RawError::Garbled(details), true) =
                 (&mut error, tap.can_be_read())
             {
-                tap.let_go();
+                tap.let_go().await;
                 *head.body_mut() = SdkBody::from_body_1_x(tap);
                 details.request_id = head.request_id().map(str::to_owned);
                 details.answer = Some(Box::new(head));

@@ -50,6 +50,9 @@ pub(super) struct Tap {
     call: CallContext,
 }
 
+/// How far the end of an answer is looked for that is read no further.
+const LOOKS: usize = 4;
+
 /// What came of reading on.
 enum Read {
     /// More, or there was an end to tell of.
@@ -128,10 +131,21 @@ impl Tap {
         !self.ahead.is_empty()
     }
 
-    /// From here on it only passes on what comes: nobody is told, and nothing is waited for less.
-    pub(super) fn let_go(&mut self) {
+    /// From here on it only passes on what has come, and nobody is told. Nothing is read after what
+    /// broke the answer, so the connection is let go: who keeps the answer may keep it for long.
+    pub(super) async fn let_go(&mut self) {
         self.release();
         self.has_ended = true;
+        if let Some(mut inner) = self.inner.take() {
+            // One that is read to its end can be used again. Its end is not waited for, nor looked for
+            // behind whatever else there may be.
+            poll_fn(|cx| {
+                let mut read = || Pin::new(&mut inner).poll_frame(cx);
+                let _is_end = (0..LOOKS).all(|_| matches!(read(), Poll::Ready(Some(Ok(_)))));
+                Poll::Ready(())
+            })
+            .await;
+        }
     }
 
     pub(super) fn watch(&mut self, mut watcher: impl Watcher) {
