@@ -1,5 +1,5 @@
 //! The commands that README and CI use: `cargo xtask test`, `cargo xtask check`,
-//! `cargo xtask foreign`, `cargo xtask ops`.
+//! `cargo xtask foreign`, `cargo xtask metrics-table`, `cargo xtask ops`.
 
 mod check;
 mod foreign;
@@ -38,6 +38,8 @@ enum Command {
         #[arg(long)]
         write: bool,
     },
+    /// Writes the table of metrics in the README from the code.
+    MetricsTable,
 }
 
 fn main() -> ExitCode {
@@ -46,6 +48,17 @@ fn main() -> ExitCode {
         Command::Check => check::all(),
         Command::Foreign => foreign::all(),
         Command::Ops { write } => ops::all(write),
+        Command::MetricsTable => run::cargo_with(
+            &[
+                "test",
+                "-p",
+                "tower-bedrock-tests",
+                "--test",
+                "metrics",
+                "readme",
+            ],
+            &[("TOWER_BEDROCK_WRITE_METRICS_TABLE", "1")],
+        ),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

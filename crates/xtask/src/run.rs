@@ -34,6 +34,13 @@ pub(crate) fn cargo(args: &[&str]) -> Result<(), Failed> {
     run(cargo_command(args))
 }
 
+/// The same with variables set in its environment.
+pub(crate) fn cargo_with(args: &[&str], variables: &[(&str, &str)]) -> Result<(), Failed> {
+    let mut command = cargo_command(args);
+    command.envs(variables.iter().copied());
+    run(command)
+}
+
 pub(crate) fn cargo_command(args: &[&str]) -> Command {
     let mut command = command(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.args(args);

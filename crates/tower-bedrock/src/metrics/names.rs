@@ -152,7 +152,7 @@ metrics! {
     State Gauge Count QUOTA_HELD = "tower_bedrock_quota_held" { "key", "limit" },
         "What counts against a quota for calls that are under way.";
     State Gauge Count QUOTA_LEARNED_LIMIT = "tower_bedrock_quota_learned_limit" { "key", "limit" },
-        "The limit that refusals taught, where it is below the quota.";
+        "What refusals have left of the quota: all of it while they taught nothing.";
     State Gauge Ratio QUOTA_USE_RATIO = "tower_bedrock_quota_use_ratio" { "key", "limit" },
         "Used and held, as a share of the limit in force.";
     State Gauge Count QUOTA_WAITING = "tower_bedrock_quota_waiting" { "key" },
@@ -176,7 +176,7 @@ impl Metric {
         ALL.iter().copied()
     }
 
-    /// The name as Prometheus shows it, with the exporter's unit suffix enabled.
+    /// The name as Prometheus shows it, with the exporter's recommended naming.
     ///
     /// Only the names of OpenTelemetry's conventions differ: dots are underscores there, and
     /// durations end in `_seconds`.

@@ -103,9 +103,7 @@ async fn what_was_not_sent_is_no_attempt() {
     ] {
         let service = attempts(
             ClassifyLayer::new().layer(service_fn(move |_: Request<()>| {
-                ready(Err::<Response<()>, _>(raw(Box::new(
-                    ErrorDetails::default(),
-                ))))
+                ready(Err::<Response<()>, _>(raw(Box::default())))
             })),
         );
         let request = request(Operation::Converse);
@@ -154,25 +152,28 @@ enum Event {
 
 impl StreamEvent for Event {
     fn facts(&self) -> EventFacts {
-        let mut facts = EventFacts::default();
-        facts.is_content = matches!(self, Self::Text);
-        facts.has_known_end = true;
-        facts.is_end = matches!(self, Self::End);
-        facts.is_error = matches!(self, Self::Refusal);
-        if facts.is_end {
-            let mut counts = TokenCounts::default();
-            counts.input = Some(3);
-            counts.output = Some(5);
-            facts.counts = Some(counts);
-            facts.counts_are_final = true;
+        let is_end = matches!(self, Self::End);
+        EventFacts {
+            is_content: matches!(self, Self::Text),
+            is_error: matches!(self, Self::Refusal),
+            has_known_end: true,
+            is_end,
+            counts: is_end.then_some(TokenCounts {
+                input: Some(3),
+                output: Some(5),
+                ..TokenCounts::default()
+            }),
+            counts_are_final: is_end,
+            ..EventFacts::default()
         }
-        facts
     }
 
     fn error(&self) -> Option<RawError> {
-        let mut details = ErrorDetails::default();
-        details.code = Some("throttlingException".to_owned());
-        details.message = Some("Too many tokens, please wait before trying again.".to_owned());
+        let details = ErrorDetails {
+            code: Some("throttlingException".to_owned()),
+            message: Some("Too many tokens, please wait before trying again.".to_owned()),
+            ..ErrorDetails::default()
+        };
         Some(RawError::Answered(Box::new(details)))
     }
 }

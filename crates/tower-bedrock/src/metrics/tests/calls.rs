@@ -74,9 +74,11 @@ async fn degraded_answers_are_told() {
         ),
     ] {
         let service = calls(service_fn(move |_: Request<()>| {
-            let mut served = Served::default();
-            served.route = other.clone();
-            served.degraded = true;
+            let served = Served {
+                route: other.clone(),
+                degraded: true,
+                ..Served::default()
+            };
             ready(Ok::<_, Error>(Response::new((), served, None)))
         }));
         service.oneshot(request(Operation::Converse)).await.unwrap();
