@@ -50,16 +50,29 @@ impl<Op> fmt::Debug for SendInput<Op> {
 
 /// What is seen of a call inside the SDK and told nowhere else: whether it got as far as being sent,
 /// and the token counts that InvokeModel answers in headers (BEDROCK.md §5.1).
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(super) struct Sight(Arc<Seen>);
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Seen {
+    /// That of the attempt: the SDK has spans of its own inside.
+    #[cfg(feature = "tracing")]
+    span: tracing::Span,
     is_sent: AtomicBool,
     counts: OnceLock<TokenCounts>,
 }
 
 impl Sight {
+    /// Of an attempt that begins here.
+    pub(super) fn new() -> Self {
+        Self(Arc::new(Seen {
+            #[cfg(feature = "tracing")]
+            span: tracing::Span::current(),
+            is_sent: AtomicBool::new(false),
+            counts: OnceLock::new(),
+        }))
+    }
+
     pub(super) fn is_sent(&self) -> bool {
         self.0.is_sent.load(Ordering::Relaxed)
     }
@@ -76,10 +89,14 @@ impl Intercept for Sight {
 
     fn read_before_transmit(
         &self,
-        _: &BeforeTransmitInterceptorContextRef<'_>,
+        context: &BeforeTransmitInterceptorContextRef<'_>,
         _: &RuntimeComponents,
         _: &mut ConfigBag,
     ) -> Result<(), BoxError> {
+        #[cfg(feature = "tracing")]
+        crate::trace::address::record(&self.0.span, context.request().uri());
+        #[cfg(not(feature = "tracing"))]
+        let _ = context;
         self.0.is_sent.store(true, Ordering::Relaxed);
         Ok(())
     }

@@ -33,7 +33,7 @@
 //! | `gen_ai.usage.cache_read.input_tokens`, `gen_ai.usage.cache_creation.input_tokens` | call | |
 //! | `error.type` | both | the [`Cause`](crate::Cause), in snake case |
 //! | `http.response.status_code`, `aws.error_code`, `aws.request_id` | attempt | as far as the service told them |
-//! | `server.address` | attempt | the host that was called, inside the SDK |
+//! | `server.address`, `server.port` | attempt | the host that was called; the port if the endpoint names one |
 //! | `tower_bedrock.route.region`, `tower_bedrock.route.tier` | both | of the route that answered or failed; the tier if it is not the default one |
 //! | `tower_bedrock.route.index` | call | which rung of the fallback ladder answered; 0 is the primary |
 //! | `tower_bedrock.attempt` | attempt | which attempt of the call it is, from 1, over all routes |
@@ -79,6 +79,8 @@
 //!
 //! Where nobody listens, a comparison for each span and event, and no allocation.
 
+#[cfg(feature = "aws")]
+pub(crate) mod address;
 pub(crate) mod event;
 pub mod future;
 mod layer;

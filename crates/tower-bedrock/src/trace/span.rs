@@ -190,6 +190,7 @@ fn of_attempt(call: &CallContext) -> Span {
         aws.error_code = Empty,
         aws.request_id = Empty,
         server.address = Empty,
+        server.port = Empty,
         tower_bedrock.route.region = call.route.region.as_ref().map(Region::as_str),
         tower_bedrock.route.tier = tier(&call.route),
         tower_bedrock.attempt = call.attempt,

@@ -184,6 +184,8 @@ impl Attempt {
     }
 
     fn send(&self, request: HttpRequest) -> Sent {
+        #[cfg(feature = "tracing")]
+        crate::trace::address::record(&tracing::Span::current(), request.uri());
         Sent {
             at: self.time.now(),
             answer: self.wire.base.connector.call(request),

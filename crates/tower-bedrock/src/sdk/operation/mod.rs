@@ -99,7 +99,7 @@ macro_rules! operations {
             ) -> Result<Self::Response, RawError> {
                 check(&request)?;
                 let call = request.context().clone();
-                let sight = Sight::default();
+                let sight = Sight::new();
                 let sent = client
                     .$method()
                     .customize()
@@ -135,7 +135,7 @@ macro_rules! streams {
             ) -> Result<Self::Response, RawError> {
                 check(&request)?;
                 let mut call = request.context().clone();
-                let sight = Sight::default();
+                let sight = Sight::new();
                 let sent = Instant::now();
                 let head = client
                     .$method()

@@ -1,7 +1,7 @@
-//! A subscriber that writes down the tree of spans and events.
+//! A subscriber that writes down spans and events.
 
 use std::{
-    fmt,
+    fmt, iter,
     sync::{Arc, Mutex},
 };
 
@@ -21,11 +21,13 @@ use tracing_subscriber::{
 #[derive(Clone, Default)]
 pub(super) struct Recorder(Arc<Mutex<Vec<Entry>>>);
 
-/// A span or an event.
-#[derive(Clone, Debug)]
+/// A span, or an event, whose name is its level and target.
+#[derive(Clone, Debug, Default)]
 pub(super) struct Entry {
+    /// Of a span. The registry gives ids out again.
     id: Option<Id>,
-    parent: Option<Id>,
+    /// Which entry the span around it is.
+    pub(super) parent: Option<usize>,
     pub(super) name: String,
     pub(super) fields: Vec<(&'static str, String)>,
     pub(super) is_open: bool,
@@ -46,43 +48,52 @@ impl Recorder {
     /// Names, two blanks deeper for each span around them, with the fields that are asked for.
     pub(super) fn tree(&self, fields: &[&str]) -> Vec<String> {
         let entries = self.entries();
-        let depth = |entry: &Entry| {
-            let parent_of = |entry: &Entry| {
-                let parent = entry.parent.clone()?;
-                entries
-                    .iter()
-                    .find(|other| other.id.as_ref() == Some(&parent))
-            };
-            std::iter::successors(parent_of(entry), |entry| parent_of(entry)).count()
-        };
+        let around = |entry: &Entry| entry.parent.map(|parent| &entries[parent]);
         let line = |entry: &Entry| {
-            let mut line = format!("{}{}", "  ".repeat(depth(entry)), entry.name);
+            let depth = iter::successors(around(entry), |entry| around(entry)).count();
+            let mut line = format!("{}{}", "  ".repeat(depth), entry.name);
             for field in fields {
                 if let Some(value) = entry.get(field) {
-                    line += &format!(" {field}={value}");
+                    let name = field.rsplit('.').next().unwrap_or_default();
+                    line += &format!(" {name}={value}");
                 }
             }
             line
         };
         entries.iter().map(line).collect()
     }
-}
 
-impl Entry {
-    pub(super) fn get(&self, name: &str) -> Option<&str> {
-        let mut named = self.fields.iter().rev().filter(|(field, _)| *field == name);
-        named.next().map(|(_, value)| value.as_str())
-    }
-
-    fn new(id: Option<Id>, parent: Option<Id>, name: &str) -> Self {
-        Self {
+    fn add(&self, id: Option<Id>, around: Option<Id>, name: String) -> usize {
+        let mut entries = self.0.lock().unwrap();
+        let parent = around.and_then(|id| last(&entries, &id));
+        entries.push(Entry {
             is_open: id.is_some(),
             id,
             parent,
-            name: name.to_owned(),
-            fields: Vec::new(),
-            depth: 0,
-        }
+            name,
+            ..Entry::default()
+        });
+        entries.len() - 1
+    }
+
+    fn change(&self, id: &Id, change: impl FnOnce(&mut Entry)) {
+        let mut entries = self.0.lock().unwrap();
+        let index = last(&entries, id).expect("a span that was told of");
+        change(&mut entries[index]);
+    }
+}
+
+/// The span that has the id now.
+fn last(entries: &[Entry], id: &Id) -> Option<usize> {
+    let has_it = |entry: &Entry| entry.id.as_ref() == Some(id);
+    entries.iter().rposition(has_it)
+}
+
+impl Entry {
+    /// What was recorded last under the name.
+    pub(super) fn get(&self, name: &str) -> Option<&str> {
+        let mut named = self.fields.iter().filter(|(field, _)| *field == name);
+        named.next_back().map(|(_, value)| value.as_str())
     }
 }
 
@@ -92,10 +103,9 @@ where
 {
     fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
         let parent = context.span(id).and_then(|span| Some(span.parent()?.id()));
-        let name = attributes.metadata().name();
-        let mut entry = Entry::new(Some(id.clone()), parent, name);
-        attributes.record(&mut entry);
-        self.0.lock().unwrap().push(entry);
+        let name = attributes.metadata().name().to_owned();
+        let index = self.add(Some(id.clone()), parent, name);
+        attributes.record(&mut self.0.lock().unwrap()[index]);
     }
 
     fn on_record(&self, id: &Id, values: &Record<'_>, _: Context<'_, S>) {
@@ -104,11 +114,9 @@ where
 
     fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
         let parent = context.event_span(event).map(|span| span.id());
-        let target = event.metadata().target();
-        let level = event.metadata().level();
-        let mut entry = Entry::new(None, parent, &format!("{level} {target}"));
-        event.record(&mut entry);
-        self.0.lock().unwrap().push(entry);
+        let meta = event.metadata();
+        let index = self.add(None, parent, format!("{} {}", meta.level(), meta.target()));
+        event.record(&mut self.0.lock().unwrap()[index]);
     }
 
     fn on_enter(&self, id: &Id, _: Context<'_, S>) {
@@ -120,23 +128,7 @@ where
     }
 
     fn on_close(&self, id: Id, _: Context<'_, S>) {
-        self.change(&id, |entry| {
-            entry.is_open = false;
-            // The registry gives ids out again.
-            entry.depth = 0;
-        });
-    }
-}
-
-impl Recorder {
-    /// Changes the span that has the id now: the registry gives ids out again.
-    fn change(&self, id: &Id, change: impl FnOnce(&mut Entry)) {
-        let mut entries = self.0.lock().unwrap();
-        let entry = entries
-            .iter_mut()
-            .rev()
-            .find(|entry| entry.id.as_ref() == Some(id));
-        change(entry.expect("a span that was told of"));
+        self.change(&id, |entry| entry.is_open = false);
     }
 }
 
