@@ -47,6 +47,10 @@ pub(crate) struct Cli {
     #[arg(long, value_name = "N", requires = "elsewhere", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) tpm: Option<u64>,
 
+    /// The account's tokens per day, with --aws or --endpoint
+    #[arg(long, value_name = "N", requires = "elsewhere", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) tpd: Option<u64>,
+
     /// How long to be not ready before a shutdown stops accepting: what a load balancer needs to
     /// notice
     #[arg(long, value_name = "SECONDS", default_value = "0", value_parser = seconds)]

@@ -102,6 +102,7 @@ async fn serve(cli: &Cli) -> Result<()> {
 fn recorder() -> Result<PrometheusHandle> {
     let tokens = Matcher::Full("gen_ai_client_token_usage".to_owned());
     let handle = PrometheusBuilder::new()
+        .with_recommended_naming(true)
         .set_buckets(&buckets::SECONDS)?
         .set_buckets_for_metric(tokens, &buckets::TOKENS)?
         .install_recorder()?;

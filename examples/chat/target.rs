@@ -54,7 +54,10 @@ impl Target {
             name,
             config: timed(config),
             ladder: Ladder::regions(regions).and(models.collect()),
-            quotas: vec![(Route::to(cli.model.clone()), quota(cli.rpm, cli.tpm))],
+            quotas: vec![(
+                Route::to(cli.model.clone()),
+                quota(cli.rpm, cli.tpm, cli.tpd),
+            )],
             server: None,
         }
     }
@@ -93,19 +96,22 @@ fn quotas(scenario: &Scenario) -> Result<Vec<(Route, Quota)>> {
     for model in scenario.models() {
         for region in model.regions.iter().flatten() {
             let route = Route::to(model.id.parse()?).in_region(region.as_str());
-            quotas.push((route, quota(model.rpm, model.tpm)));
+            quotas.push((route, quota(model.rpm, model.tpm, model.tpd)));
         }
     }
     Ok(quotas)
 }
 
-fn quota(rpm: Option<u64>, tpm: Option<u64>) -> Quota {
+fn quota(rpm: Option<u64>, tpm: Option<u64>, tpd: Option<u64>) -> Quota {
     let mut quota = Quota::new();
     if let Some(requests) = rpm {
         quota = quota.with_requests_per_minute(requests);
     }
     if let Some(tokens) = tpm {
         quota = quota.with_tokens_per_minute(tokens);
+    }
+    if let Some(tokens) = tpd {
+        quota = quota.with_tokens_per_day(tokens);
     }
     quota
 }
