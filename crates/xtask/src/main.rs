@@ -1,10 +1,11 @@
 //! The commands that README and CI use: `cargo xtask test`, `cargo xtask check`,
-//! `cargo xtask foreign`, `cargo xtask metrics-table`, `cargo xtask ops`.
+//! `cargo xtask foreign`, `cargo xtask metrics-table`, `cargo xtask ops`, `cargo xtask soak`.
 
 mod check;
 mod foreign;
 mod ops;
 mod run;
+mod soak;
 
 use std::process::ExitCode;
 
@@ -40,6 +41,8 @@ enum Command {
     },
     /// Writes the table of metrics in the README from the code.
     MetricsTable,
+    /// Runs seeds of chaos in virtual time, many more than the tests do; a seed that fails is told.
+    Soak(soak::Soak),
 }
 
 fn main() -> ExitCode {
@@ -47,6 +50,7 @@ fn main() -> ExitCode {
         Command::Test => run::cargo(&["test", "--workspace", "--all-features"]),
         Command::Check => check::all(),
         Command::Foreign => foreign::all(),
+        Command::Soak(soak) => soak::soak(&soak),
         Command::Ops { write } => ops::all(write),
         Command::MetricsTable => run::cargo_with(
             &[
