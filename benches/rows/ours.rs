@@ -27,7 +27,11 @@ pub fn route() -> Route {
 /// A call to it.
 #[must_use]
 pub fn request() -> Request<()> {
-    Request::new((), CallContext::new(Operation::Converse, route()))
+    let mut call = CallContext::new(Operation::Converse, route());
+    call.tokens.size.text_bytes = 4000;
+    call.tokens.size.parts = 2;
+    call.tokens.max_output = Some(1000);
+    Request::new((), call)
 }
 
 /// What a service does in the place of Bedrock: tells which route answered, and what was used.
@@ -35,8 +39,8 @@ pub fn answer(mut request: Request<()>) -> Ready<Result<Response<()>, Error>> {
     let mut served = Served::default();
     served.route = mem::take(&mut request.context_mut().route);
     let usage = Usage {
-        input: 10,
-        output: 10,
+        input: 1000,
+        output: 300,
         ..Usage::default()
     };
     ready(Ok(Response::new((), served, Some(usage))))

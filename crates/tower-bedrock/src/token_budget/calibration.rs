@@ -24,6 +24,9 @@ const KILO: f64 = 1000.0;
 const LARGEST_FACTOR: f64 = 8.0;
 /// How much less an observation counts with each one after it: about the last 200 matter.
 const FORGETTING: f64 = 0.995;
+const MATTERS: u64 = 200;
+/// Of how many observations that came as expected one is learned from, once there are enough.
+const EXPECTED_ONES: u64 = 8;
 /// How uncertain the first weights are, relative to themselves.
 const FIRST_DOUBT: f64 = 0.6;
 /// Relative error of an observation, to begin with and at least.
@@ -102,11 +105,13 @@ impl Calibration {
         }
         let features = features(size);
         let actual = tokens as f64;
+        let predicted = self.predict(&features);
         // In relative errors: of what was expected and what came, whichever is larger, so that
-        // neither direction weighs more.
-        let scale = self.predict(&features).max(actual);
-        let relative = features.map(|feature| feature / scale);
-        let error = (actual - self.predict(&features)) / scale;
+        // neither direction weighs more. Every answered call comes by here under the lock of its
+        // ledger: what is divided by more than once is inverted.
+        let per_scale = predicted.max(actual).recip();
+        let relative = features.map(|feature| feature * per_scale);
+        let error = (actual - predicted) * per_scale;
 
         let usual = self.spread;
         let clipped = error.clamp(-OUTLIER * usual, OUTLIER * usual);
@@ -114,11 +119,14 @@ impl Calibration {
         self.spread += (clipped.abs() - usual) * rate;
         self.spread = self.spread.max(LEAST_SPREAD);
         self.observed += 1;
+        if self.teaches_little(clipped.abs() <= usual) {
+            return;
+        }
 
         let doubted: Features = std::array::from_fn(|row| dot(&self.doubt[row], &relative));
         let noise = usual * usual;
-        let total = noise + dot(&relative, &doubted);
-        let gain = doubted.map(|doubt| doubt / total);
+        let per_total = (noise + dot(&relative, &doubted)).recip();
+        let gain = doubted.map(|doubt| doubt * per_total);
         for (index, weight) in self.weights.iter_mut().enumerate() {
             let first = self.first[index];
             *weight = (*weight + gain[index] * clipped)
@@ -126,22 +134,29 @@ impl Calibration {
         }
         for (row, one) in doubted.iter().enumerate() {
             for (column, other) in doubted.iter().enumerate() {
-                self.doubt[row][column] -= one * other / total;
+                // In this order, so that both halves stay the same to the last bit.
+                self.doubt[row][column] -= one * other * per_total;
             }
             self.doubt[row][row] = self.doubt[row][row].max(0.0);
         }
         self.forget();
     }
 
+    /// Whether an observation can be left out: when as many are known as matter, one of those that came
+    /// about as expected does for several.
+    const fn teaches_little(&self, is_expected: bool) -> bool {
+        is_expected && self.observed > MATTERS && !self.observed.is_multiple_of(EXPECTED_ONES)
+    }
+
     /// Lets doubt grow again with time, but never beyond where it started.
     fn forget(&mut self) {
+        let growth = FORGETTING.sqrt().recip();
         for row in 0..FEATURES {
             let most = (self.first[row] * FIRST_DOUBT).powi(2);
-            if self.doubt[row][row] / FORGETTING < most {
-                let root = FORGETTING.sqrt();
+            if self.doubt[row][row] < most * FORGETTING {
                 for column in 0..FEATURES {
-                    self.doubt[row][column] /= root;
-                    self.doubt[column][row] /= root;
+                    self.doubt[row][column] *= growth;
+                    self.doubt[column][row] *= growth;
                 }
             }
         }
