@@ -286,7 +286,10 @@ impl CircuitBreakers {
 /// of the probe.
 impl RouteGate for CircuitBreakers {
     fn ask(&self, _: &CallContext, route: &Route, now: Instant) -> Passage {
-        let Some(circuit) = self.known(route).filter(|circuit| !circuit.passes()) else {
+        if self.0.circuits.passes(&self.0.settings, route) {
+            return Passage::Open;
+        }
+        let Some(circuit) = self.known(route) else {
             return Passage::Open;
         };
         match circuit.view(now).passage {

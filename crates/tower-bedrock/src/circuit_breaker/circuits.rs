@@ -28,11 +28,29 @@ impl Circuits {
     /// The circuit of `route`, if it is known.
     #[inline]
     pub(super) fn get(&self, settings: &Settings, route: &Route) -> Option<Arc<Circuit>> {
-        for circuit in self.first.iter().map_while(OnceLock::get) {
-            if settings.is_of(circuit.route(), route) {
-                return Some(Arc::clone(circuit));
-            }
+        match self.first_of(settings, route) {
+            Some(circuit) => Some(Arc::clone(circuit)),
+            None => self.other_of(settings, route),
         }
+    }
+
+    /// Whether the circuit of `route` lets calls pass as they come, as one does that is not known.
+    pub(super) fn passes(&self, settings: &Settings, route: &Route) -> bool {
+        match self.first_of(settings, route) {
+            Some(circuit) => circuit.passes(),
+            None => self
+                .other_of(settings, route)
+                .is_none_or(|circuit| circuit.passes()),
+        }
+    }
+
+    #[inline]
+    fn first_of(&self, settings: &Settings, route: &Route) -> Option<&Arc<Circuit>> {
+        let mut first = self.first.iter().map_while(OnceLock::get);
+        first.find(|circuit| settings.is_of(circuit.route(), route))
+    }
+
+    fn other_of(&self, settings: &Settings, route: &Route) -> Option<Arc<Circuit>> {
         // The others come into being when the first are all taken.
         self.first[FIRST - 1].get()?;
         let others = self.others.read().unwrap_or_else(PoisonError::into_inner);

@@ -216,11 +216,12 @@ impl Chooser<'_> {
         }
         let call = self.routes.call();
         let rung;
-        let route = if index == 0 {
-            &call.route
-        } else {
-            rung = self.routes.route(index);
-            &rung
+        let route = match self.routes.known_route(index) {
+            Some(route) => route,
+            None => {
+                rung = self.routes.route(index);
+                &rung
+            }
         };
         let mut wait = Duration::ZERO;
         for gate in self.gates {

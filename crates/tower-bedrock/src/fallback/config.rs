@@ -11,6 +11,7 @@ use super::{
     event::FallbackEvent,
     invalid::InvalidLadder,
     ladder::Ladder,
+    plan::Plans,
     rules::{Routes, Rules},
     rung::{Rung, Step},
 };
@@ -35,6 +36,7 @@ pub(super) struct Config {
     pub(super) patience: Duration,
     pub(super) jitter: Jitter,
     pub(super) listener: Option<Arc<Listener>>,
+    pub(super) plans: Plans,
 }
 
 /// A ladder that was checked.
@@ -75,7 +77,7 @@ impl Config {
         let ladder = self.ladder(call);
         let asks = ladder.has_caps || !self.gates.is_empty();
         Chooser {
-            routes: Routes::of(&self.rules, &ladder.steps, call),
+            routes: Routes::of(&self.rules, &ladder.steps, call).planned(&self.plans),
             gates: &self.gates,
             patience: self.patience,
             now: asks.then(Instant::now),

@@ -14,6 +14,7 @@ use super::{
     future::ResponseFuture,
     invalid::InvalidLadder,
     ladder::Ladder,
+    plan::Plans,
     rung::Rung,
 };
 use crate::{
@@ -304,7 +305,9 @@ impl FallbackLayer {
     }
 
     fn change(mut self, change: impl FnOnce(&mut Config)) -> Self {
-        change(Arc::make_mut(&mut self.config));
+        let config = Arc::make_mut(&mut self.config);
+        config.plans = Plans::default();
+        change(config);
         self
     }
 }

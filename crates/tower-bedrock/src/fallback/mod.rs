@@ -17,6 +17,7 @@ pub mod future;
 mod invalid;
 mod ladder;
 mod layer;
+mod plan;
 mod rules;
 mod rung;
 #[cfg(test)]

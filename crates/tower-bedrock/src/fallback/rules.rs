@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::{
     error::SkipReason,
+    plan::{Plan, Plans},
     rung::{Rung, Step},
 };
 use crate::{
@@ -33,6 +34,8 @@ pub(super) struct Routes<'a> {
     call: &'a CallContext,
     /// Where the call is made by itself.
     home: Place<'a>,
+    /// What is known of the routes of all such calls.
+    plan: Option<&'a Plan>,
 }
 
 impl Rules {
@@ -74,7 +77,14 @@ impl<'a> Routes<'a> {
             steps,
             call,
             home: Place::of(region),
+            plan: None,
         }
+    }
+
+    /// The same, with what `plans` know of such calls.
+    pub(super) fn planned(mut self, plans: &'a Plans) -> Self {
+        self.plan = plans.of(&self);
+        self
     }
 
     /// Where the call's data may be processed.
@@ -134,6 +144,9 @@ impl<'a> Routes<'a> {
 
     /// The route as a call can be sent there.
     pub(super) fn route(&self, index: usize) -> Route {
+        if let Some(known) = self.known_route(index) {
+            return known.clone();
+        }
         let own = &self.call.route;
         let Some(rung) = self.rung(index) else {
             return own.clone();
@@ -152,8 +165,20 @@ impl<'a> Routes<'a> {
         route
     }
 
+    /// The same, where it need not be put together.
+    pub(super) fn known_route(&self, index: usize) -> Option<&'a Route> {
+        match (index, self.plan) {
+            (0, _) => Some(&self.call.route),
+            (_, Some(plan)) => plan.rung(index).map(|rung| &rung.route),
+            (_, None) => None,
+        }
+    }
+
     /// Whether a route is the same as one before it.
     pub(super) fn is_repeated(&self, index: usize) -> bool {
+        if let Some(rung) = self.plan.and_then(|plan| plan.rung(index)) {
+            return rung.is_repeated;
+        }
         (0..index).any(|first| self.are_same(first, index))
     }
 
@@ -165,6 +190,9 @@ impl<'a> Routes<'a> {
 
     /// Why the call may not take a route, whatever the state of things; its own it always may.
     pub(super) fn excludes(&self, index: usize) -> Option<SkipReason> {
+        if let Some(rung) = self.plan.and_then(|plan| plan.rung(index)) {
+            return rung.excluded;
+        }
         if index == 0 {
             None
         } else if !self.is_allowed(index) {

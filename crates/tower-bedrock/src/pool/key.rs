@@ -50,6 +50,12 @@ impl PoolKey {
         }
     }
 
+    /// Whether this is the pool of a region, and of nothing narrower.
+    #[inline]
+    pub(super) fn is_of(&self, region: Option<&Region>) -> bool {
+        self.region.as_ref() == region && self.model.is_none() && self.name.is_none()
+    }
+
     /// The pool of a route's model in its region.
     #[must_use]
     pub fn route(route: &Route) -> Self {

@@ -52,11 +52,16 @@ impl Permits {
 
     /// Takes a place, if one is free that nobody waits for.
     pub(super) fn take(&mut self) -> bool {
-        let is_free = self.line.is_empty() && self.taken < self.limit;
+        let is_free = self.has_free();
         if is_free {
             self.occupy();
         }
         is_free
+    }
+
+    /// Whether a place is free that nobody waits for.
+    pub(super) fn has_free(&self) -> bool {
+        self.line.is_empty() && self.taken < self.limit
     }
 
     /// Stands in line, and returns the number drawn.

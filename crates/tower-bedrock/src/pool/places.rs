@@ -1,7 +1,10 @@
 //! The places of one pool, shared by all its calls.
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     task::{Poll, Waker},
 };
 
@@ -23,6 +26,8 @@ use super::{
 pub(super) struct Places {
     key: PoolKey,
     settings: Arc<Settings>,
+    /// Whether a place is free that nobody waits for, to be read without the lock.
+    has_free: AtomicBool,
     state: Mutex<State>,
 }
 
@@ -40,6 +45,7 @@ impl Places {
     pub(super) fn new(key: PoolKey, settings: Arc<Settings>) -> Self {
         Self {
             key,
+            has_free: AtomicBool::new(settings.initial_limit() > 0),
             state: Mutex::new(State {
                 permits: Permits::new(settings.initial_limit()),
                 adaptation: settings.adaptive.map(Adaptation::new),
@@ -77,7 +83,9 @@ impl Places {
             state.refused += 1;
             return Err(self.refusal(&state, SaturatedReason::QueueFull));
         }
-        Ok(Err(state.permits.join()))
+        let number = state.permits.join();
+        self.publish(&state);
+        Ok(Err(number))
     }
 
     /// Gives a call back the place in line that it had; its turn may have come at once.
@@ -147,10 +155,11 @@ impl Places {
 
     /// Whether a call would be refused at once.
     pub(super) fn is_full(&self, max_waiting: usize) -> bool {
+        if self.has_free.load(Ordering::Acquire) {
+            return false;
+        }
         let state = self.lock();
-        let permits = &state.permits;
-        let is_free = permits.waiting() == 0 && permits.taken() < permits.limit();
-        !is_free && permits.waiting() >= max_waiting
+        !state.permits.has_free() && state.permits.waiting() >= max_waiting
     }
 
     /// Whether anything would be lost with it.
@@ -177,6 +186,7 @@ impl Places {
     fn admit(self: &Arc<Self>, mut state: MutexGuard<'_, State>) -> Permit {
         let number = state.admitted;
         state.admitted += 1;
+        self.publish(&state);
         drop(state);
         Permit::new(Arc::clone(self), number)
     }
@@ -197,11 +207,21 @@ impl Places {
         let mut state = self.lock();
         let result = change(&mut state);
         state.permits.grant(&mut woken);
+        self.publish(&state);
         drop(state);
         for waker in woken {
             waker.wake();
         }
         result
+    }
+
+    /// Tells those who look without the lock what has changed.
+    #[inline]
+    fn publish(&self, state: &State) {
+        let has_free = state.permits.has_free();
+        if self.has_free.load(Ordering::Relaxed) != has_free {
+            self.has_free.store(has_free, Ordering::Release);
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

@@ -240,13 +240,16 @@ impl Pools {
         if settings.key.is_some() {
             return self.places(&settings.key_of(call, &call.route));
         }
-        let region = settings.region(&call.route);
-        for places in self.0.first.iter().map_while(OnceLock::get) {
-            if places.key().region.as_ref() == region {
-                return Arc::clone(places);
-            }
+        match self.first_of(settings.region(&call.route)) {
+            Some(places) => Arc::clone(places),
+            None => self.places(&settings.key_of(call, &call.route)),
         }
-        self.places(&settings.key_of(call, &call.route))
+    }
+
+    /// The pool of a region, if it is one of the first.
+    fn first_of(&self, region: Option<&Region>) -> Option<&Arc<Places>> {
+        let mut first = self.0.first.iter().map_while(OnceLock::get);
+        first.find(|places| places.key().is_of(region))
     }
 
     fn known(&self, key: &PoolKey) -> Option<Arc<Places>> {
@@ -255,8 +258,9 @@ impl Pools {
                 return Some(Arc::clone(places));
             }
         }
-        // The others come into being when the first are all taken.
-        self.0.first[FIRST - 1].get()?;
+        if !self.0.has_others() {
+            return None;
+        }
         let others = self.0.others.read();
         let others = others.unwrap_or_else(PoisonError::into_inner);
         others.get(key).cloned()
@@ -299,14 +303,34 @@ impl Pools {
 impl RouteGate for Pools {
     fn ask(&self, call: &CallContext, route: &Route, _: Instant) -> Passage {
         let settings = &*self.0.settings;
-        let max_waiting = settings.max_waiting_of(call);
-        match self.known(&settings.key_of(call, route)) {
-            Some(places) if places.is_full(max_waiting) => Passage::Closed {
+        let is_full = |places: &Places| places.is_full(settings.max_waiting_of(call));
+        let is_full = if settings.key.is_some() {
+            let places = self.known(&settings.key_of(call, route));
+            places.is_some_and(|places| is_full(&places))
+        } else {
+            match self.first_of(settings.region(route)) {
+                Some(places) => is_full(places),
+                None if self.0.has_others() => {
+                    let places = self.known(&settings.key_of(call, route));
+                    places.is_some_and(|places| is_full(&places))
+                }
+                None => false,
+            }
+        };
+        if is_full {
+            return Passage::Closed {
                 cause: Cause::PoolSaturated,
                 retry_in: None,
-            },
-            _ => Passage::Open,
+            };
         }
+        Passage::Open
+    }
+}
+
+impl Shared {
+    /// Whether there may be others than the first: they come into being when those are all taken.
+    fn has_others(&self) -> bool {
+        self.first[FIRST - 1].get().is_some()
     }
 }
 

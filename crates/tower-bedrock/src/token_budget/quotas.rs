@@ -4,7 +4,7 @@ use std::{
     collections::HashMap,
     fmt,
     sync::{
-        Arc, PoisonError, RwLock,
+        Arc, OnceLock, PoisonError, RwLock,
         atomic::{AtomicU64, Ordering},
     },
     time::{Duration, SystemTime, UNIX_EPOCH},
@@ -76,16 +76,22 @@ const CLOSED_FOR: u64 = 3600 * SECOND;
 pub struct Quotas {
     account: Arc<str>,
     home: Option<Region>,
-    routes: Arc<RwLock<Routes>>,
+    routes: Arc<Routes>,
     shared: Arc<Shared>,
 }
 
 /// The gates of routes that were called before.
 #[derive(Default)]
 struct Routes {
-    /// The first ones: for as few, comparing is quicker than hashing.
-    first: Vec<(Route, Arc<Gate>)>,
-    others: HashMap<Route, Arc<Gate>>,
+    /// The first ones, found by comparing and without a lock: for as few, that is quicker than
+    /// hashing.
+    first: [OnceLock<(Route, Arc<Gate>)>; FIRST_ROUTES],
+    others: RwLock<OtherRoutes>,
+}
+
+#[derive(Default)]
+struct OtherRoutes {
+    gates: HashMap<Route, Arc<Gate>>,
     /// Routes that had no gate when somebody asked for it, when there were so many gates.
     absent: Vec<Route>,
     absent_at: u64,
@@ -93,6 +99,8 @@ struct Routes {
 
 struct Shared {
     gates: RwLock<Gates>,
+    /// The gates that were made first, in their order.
+    first: [OnceLock<Arc<Gate>>; FIRST_ROUTES],
     /// How many gates were ever made.
     made: AtomicU64,
     /// When time starts in the ledgers, and how long after UTC midnight that was.
@@ -127,6 +135,7 @@ impl Quotas {
                     by_key: HashMap::new(),
                     sweep_at: MAX_UNCONFIGURED,
                 }),
+                first: Default::default(),
                 made: AtomicU64::new(0),
                 start,
                 time_of_day: Duration::from_nanos(u64::try_from(time_of_day).unwrap_or(0)),
@@ -227,38 +236,58 @@ impl Quotas {
 
     /// The gate that calls to `route` go through.
     pub(super) fn gate(&self, route: &Route) -> Arc<Gate> {
-        let routes = self.routes.read().unwrap_or_else(PoisonError::into_inner);
-        if let Some(gate) = routes.get(route) {
+        if let Some(gate) = self.routes.first(route) {
             return Arc::clone(gate);
         }
-        drop(routes);
+        if let Some(gate) = self.routes.other(route) {
+            return gate;
+        }
         let gate = self.resolve(route);
-        let mut routes = self.routes.write().unwrap_or_else(PoisonError::into_inner);
-        routes.insert(route.clone(), Arc::clone(&gate));
+        self.routes.insert(route, &gate);
         gate
     }
 
-    /// The gate that calls to `route` go through, if there is one.
-    pub(super) fn known_gate(&self, route: &Route) -> Option<Arc<Gate>> {
-        let made = self.shared.made.load(Ordering::Acquire);
-        let routes = self.routes.read().unwrap_or_else(PoisonError::into_inner);
-        if let Some(gate) = routes.get(route) {
-            return Some(Arc::clone(gate));
+    /// What `look` sees of the gate that calls to `route` go through, if there is one.
+    pub(super) fn at_known_gate<T>(
+        &self,
+        route: &Route,
+        look: impl FnOnce(&Gate) -> T,
+    ) -> Option<T> {
+        if let Some(gate) = self.routes.first(route) {
+            return Some(look(gate));
         }
-        if routes.is_absent(route, made) {
+        let made = self.shared.made.load(Ordering::Acquire);
+        if made <= FIRST_ROUTES as u64 {
+            let mut first = self.shared.first.iter().map_while(OnceLock::get);
+            return first
+                .find(|gate| self.is_key_of(gate.key(), route))
+                .map(|gate| look(gate));
+        }
+        self.other_known_gate(route, made).map(|gate| look(&gate))
+    }
+
+    fn other_known_gate(&self, route: &Route, made: u64) -> Option<Arc<Gate>> {
+        if let Some(gate) = self.routes.other(route) {
+            return Some(gate);
+        }
+        if self.routes.is_absent(route, made) {
             return None;
         }
-        drop(routes);
         let gates = self.shared.gates.read();
         let gates = gates.unwrap_or_else(PoisonError::into_inner);
         let gate = gates.by_key.get(&self.key(route)).cloned();
         drop(gates);
-        let mut routes = self.routes.write().unwrap_or_else(PoisonError::into_inner);
         match &gate {
-            Some(gate) => routes.insert(route.clone(), Arc::clone(gate)),
-            None => routes.insert_absent(route.clone(), made),
+            Some(gate) => self.routes.insert(route, gate),
+            None => self.routes.insert_absent(route, made),
         }
         gate
+    }
+
+    /// Whether `route` is counted by `key`.
+    fn is_key_of(&self, key: &QuotaKey, route: &Route) -> bool {
+        let region = route.region.as_ref().or(self.home.as_ref());
+        key.region.as_ref() == region && key.has_model_of(route, &self.account)
     }
 
     fn resolve(&self, route: &Route) -> Arc<Gate> {
@@ -278,8 +307,14 @@ impl Quotas {
             let terms = Terms::new(route, &quota);
             let calibration = Calibration::new(route.model.as_ref());
             let start = self.shared.start;
+            let gate = Arc::new(Gate::new(key.clone(), start, ledger, terms, calibration));
+            let free = self.shared.first.iter().find(|free| free.get().is_none());
+            if let Some(free) = free {
+                // Nobody else is at it: the gates are locked.
+                free.get_or_init(|| Arc::clone(&gate));
+            }
             self.shared.made.fetch_add(1, Ordering::Release);
-            Arc::new(Gate::new(key.clone(), start, ledger, terms, calibration))
+            gate
         };
         Arc::clone(
             gates
@@ -291,39 +326,49 @@ impl Quotas {
 }
 
 impl Routes {
-    fn get(&self, route: &Route) -> Option<&Arc<Gate>> {
-        let first = self.first.iter().find(|(known, _)| known == route);
-        match first {
-            Some((_, gate)) => Some(gate),
-            None if self.others.is_empty() => None,
-            None => self.others.get(route),
-        }
+    #[inline]
+    fn first(&self, route: &Route) -> Option<&Arc<Gate>> {
+        let mut first = self.first.iter().map_while(OnceLock::get);
+        first
+            .find(|(known, _)| known == route)
+            .map(|(_, gate)| gate)
     }
 
-    fn insert(&mut self, route: Route, gate: Arc<Gate>) {
-        if self.get(&route).is_some() {
+    fn other(&self, route: &Route) -> Option<Arc<Gate>> {
+        // The others come into being when the first are all taken.
+        self.first[FIRST_ROUTES - 1].get()?;
+        let others = self.others.read().unwrap_or_else(PoisonError::into_inner);
+        others.gates.get(route).cloned()
+    }
+
+    fn insert(&self, route: &Route, gate: &Arc<Gate>) {
+        let mut others = self.others.write().unwrap_or_else(PoisonError::into_inner);
+        if self.first(route).is_some() {
             return;
         }
-        if self.others.len() >= MAX_ROUTES {
-            *self = Self::default();
+        let free = self.first.iter().find(|free| free.get().is_none());
+        if let Some(free) = free {
+            free.get_or_init(|| (route.clone(), Arc::clone(gate)));
+            return;
         }
-        if self.first.len() < FIRST_ROUTES {
-            self.first.push((route, gate));
-        } else {
-            self.others.insert(route, gate);
+        if others.gates.len() >= MAX_ROUTES {
+            *others = OtherRoutes::default();
         }
+        others.gates.insert(route.clone(), Arc::clone(gate));
     }
 
     fn is_absent(&self, route: &Route, made: u64) -> bool {
-        self.absent_at == made && self.absent.contains(route)
+        let others = self.others.read().unwrap_or_else(PoisonError::into_inner);
+        others.absent_at == made && others.absent.contains(route)
     }
 
-    fn insert_absent(&mut self, route: Route, made: u64) {
-        if self.absent_at != made || self.absent.len() >= MAX_ABSENT {
-            self.absent.clear();
-            self.absent_at = made;
+    fn insert_absent(&self, route: &Route, made: u64) {
+        let mut others = self.others.write().unwrap_or_else(PoisonError::into_inner);
+        if others.absent_at != made || others.absent.len() >= MAX_ABSENT {
+            others.absent.clear();
+            others.absent_at = made;
         }
-        self.absent.push(route);
+        others.absent.push(route.clone());
     }
 }
 

@@ -38,10 +38,8 @@ impl RouteGate for Quotas {
         if route.model.is_none() || !has_quota {
             return Passage::Open;
         }
-        match self.known_gate(route) {
-            Some(gate) => passage(&gate, call, now),
-            None => Passage::Open,
-        }
+        self.at_known_gate(route, |gate| passage(gate, call, now))
+            .unwrap_or(Passage::Open)
     }
 }
 
