@@ -42,8 +42,6 @@ use crate::{
     stream::stream,
 };
 
-/// Chats at a time, waiting ones included.
-const CHATS: usize = 500;
 /// Who may look at the live picture at a time.
 pub(crate) const SEATS: usize = 64;
 
@@ -82,12 +80,12 @@ impl App {
     /// 11. **Timeout**, for whole answers alone: the stack keeps each call's own deadline, which is
     ///     shorter. This is for what is not the stack, such as a body that never comes. It would not
     ///     cut a stream either, since it ends when the response begins, and must not look as if it did.
-    pub(crate) fn router(self) -> Router {
+    pub(crate) fn router(self, max_chats: u16) -> Router {
         let timeout = TimeoutLayer::with_status_code(
             StatusCode::GATEWAY_TIMEOUT,
             MAX_TIMEOUT + Duration::from_secs(5),
         );
-        let chats = Arc::new(Semaphore::new(CHATS));
+        let chats = Arc::new(Semaphore::new(max_chats.into()));
         let chat = Router::new()
             .route("/chat", post(answer).layer(timeout))
             .route("/chat/stream", get(stream).post(stream))

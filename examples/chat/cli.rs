@@ -51,6 +51,10 @@ pub(crate) struct Cli {
     #[arg(long, value_name = "N", requires = "elsewhere", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) tpd: Option<u64>,
 
+    /// How many chats go on at a time, those that wait for quota included
+    #[arg(long, value_name = "N", default_value = "500", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) max_chats: u16,
+
     /// How long to be not ready before a shutdown stops accepting: what a load balancer needs to
     /// notice
     #[arg(long, value_name = "SECONDS", default_value = "0", value_parser = seconds)]

@@ -86,7 +86,7 @@ async fn serve(cli: &Cli) -> Result<()> {
     let load = tokio::spawn(demo.load(chat));
     tokio::spawn(shutdown.clone().run(cli.drain, cli.grace));
     let closing = shutdown.reached(Stage::Closing);
-    let serving = axum::serve(listener, app.router()).with_graceful_shutdown(closing);
+    let serving = axum::serve(listener, app.router(cli.max_chats)).with_graceful_shutdown(closing);
     tokio::select! {
         served = serving => served?,
         () = shutdown.reached(Stage::Over) => tracing::warn!("some answers did not end in time"),
