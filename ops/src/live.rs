@@ -18,14 +18,9 @@ const RANGE: &str = "5m";
 /// What in a selector of a rule makes that it finds nothing here, and why.
 const EXCEPTIONS: &[(&str, &str)] = &[
     ("offset 1d", "there was no yesterday"),
-    ("credentials", "the local Bedrock accepts all credentials"),
-    (
-        "tokens_per_day",
-        "no model of the application has a quota for the day",
-    ),
     (
         "budget_spent",
-        "fallbacks answer before the retry budget is spent",
+        "circuits open before the retry budget is spent",
     ),
 ];
 

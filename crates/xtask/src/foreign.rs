@@ -1,11 +1,6 @@
 //! `cargo xtask foreign`: other languages' AWS SDKs against the simulator.
 
-use std::{
-    io::{BufRead, BufReader},
-    process::{Child, Stdio},
-};
-
-use crate::run::{Failed, cargo, command, installed, root, run, target};
+use crate::run::{Failed, Serving, cargo, command, installed, root, run, target};
 
 pub(crate) fn all() -> Result<(), Failed> {
     cargo(&["build", "-p", "bedrock-sim"])?;
@@ -73,34 +68,7 @@ fn with_simulator(check: fn(&str) -> Result<(), Failed>) -> Result<(), Failed> {
     let mut serve = command(target().join("debug/bedrock-sim"));
     serve
         .args(["serve", "--listen", "127.0.0.1:0", "--scenario"])
-        .arg("tests/foreign/scenario.toml")
-        .stdout(Stdio::piped());
-    let child = serve
-        .spawn()
-        .map_err(|error| Failed(format!("bedrock-sim did not start: {error}")))?;
-    let mut simulator = Simulator(child);
-    let endpoint = simulator
-        .endpoint()
-        .ok_or_else(|| Failed("bedrock-sim did not say where it listens".into()))?;
-    check(&endpoint)
-}
-
-struct Simulator(Child);
-
-impl Simulator {
-    fn endpoint(&mut self) -> Option<String> {
-        let mut line = String::new();
-        BufReader::new(self.0.stdout.take()?)
-            .read_line(&mut line)
-            .ok()?;
-        let endpoint = line.trim().strip_prefix("bedrock-sim listening on ")?;
-        Some(endpoint.to_owned())
-    }
-}
-
-impl Drop for Simulator {
-    fn drop(&mut self) {
-        let _gone = self.0.kill();
-        let _status = self.0.wait();
-    }
+        .arg("tests/foreign/scenario.toml");
+    let simulator = Serving::start(serve, "bedrock-sim listening on ")?;
+    check(&simulator.url)
 }

@@ -38,6 +38,9 @@ enum Command {
         /// Makes the dashboard anew of its source, before anything else.
         #[arg(long)]
         write: bool,
+        /// Tries every query on a Prometheus that scrapes the chat example under load; takes a minute.
+        #[arg(long)]
+        live: bool,
     },
     /// Writes the table of metrics in the README from the code.
     MetricsTable,
@@ -51,7 +54,7 @@ fn main() -> ExitCode {
         Command::Check => check::all(),
         Command::Foreign => foreign::all(),
         Command::Soak(soak) => soak::soak(&soak),
-        Command::Ops { write } => ops::all(write),
+        Command::Ops { write, live } => ops::all(write, live),
         Command::MetricsTable => run::cargo_with(
             &[
                 "test",

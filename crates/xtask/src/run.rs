@@ -4,8 +4,9 @@ use std::{
     env,
     ffi::OsStr,
     fmt,
+    io::{BufRead, BufReader},
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::{Child, Command, Stdio},
 };
 
 /// Why a command did not succeed.
@@ -78,6 +79,56 @@ pub(crate) fn output(mut command: Command) -> Result<String, Failed> {
         return Err(Failed(format!("`{}` ended with {status}", shown(&command))));
     }
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// A program that serves until it is dropped.
+pub(crate) struct Serving {
+    child: Child,
+    /// Where it says that it listens, if it does.
+    pub(crate) url: String,
+}
+
+impl Serving {
+    /// Starts a program whose first line is `says` and its URL.
+    pub(crate) fn start(mut command: Command, says: &str) -> Result<Self, Failed> {
+        let mut serving = Self::silent_on(command.stdout(Stdio::piped()))?;
+        let mut line = String::new();
+        if let Some(stdout) = serving.child.stdout.take() {
+            // What cannot be read says nothing.
+            let _length = BufReader::new(stdout).read_line(&mut line);
+        }
+        let url = line.trim().strip_prefix(says);
+        let said = || {
+            Failed(format!(
+                "`{}` did not say where it listens",
+                shown(&command)
+            ))
+        };
+        serving.url = url.ok_or_else(said)?.to_owned();
+        Ok(serving)
+    }
+
+    /// Starts a program that does not say where it listens.
+    pub(crate) fn silent(mut command: Command) -> Result<Self, Failed> {
+        Self::silent_on(&mut command)
+    }
+
+    fn silent_on(command: &mut Command) -> Result<Self, Failed> {
+        let child = command.spawn();
+        let child = child
+            .map_err(|error| Failed(format!("`{}` did not start: {error}", shown(command))))?;
+        Ok(Self {
+            child,
+            url: String::new(),
+        })
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        let _gone = self.child.kill();
+        let _status = self.child.wait();
+    }
 }
 
 /// Whether `program` can be run here.

@@ -1,5 +1,7 @@
 //! `cargo xtask ops`: dashboard, alerts and alarms against the library's metrics.
 
+mod live;
+
 use std::path::{Path, PathBuf};
 
 use crate::run::{Failed, cargo, command, installed, root, run, target};
@@ -8,13 +10,14 @@ const RULES: &str = "ops/prometheus/alerts.yaml";
 const RULE_TESTS: &str = "ops/prometheus/alerts.test.yaml";
 const TEMPLATE: &str = "ops/cloudwatch/alarms.yaml";
 
-pub(crate) fn all(write: bool) -> Result<(), Failed> {
+pub(crate) fn all(write: bool, live: bool) -> Result<(), Failed> {
     if write {
         cargo(&["run", "--quiet", "-p", "tower-bedrock-ops", "--", "write"])?;
     }
     cargo(&["run", "--quiet", "-p", "tower-bedrock-ops", "--", "check"])?;
     rules()?;
-    template()
+    template()?;
+    if live { live::all() } else { Ok(()) }
 }
 
 fn rules() -> Result<(), Failed> {
@@ -41,7 +44,7 @@ fn template() -> Result<(), Failed> {
 }
 
 /// A program of Debian's package `prometheus`: as installed, or unpacked below `target/ops`.
-pub(crate) fn of_prometheus(program: &str) -> Option<PathBuf> {
+fn of_prometheus(program: &str) -> Option<PathBuf> {
     if installed(program) {
         return Some(program.into());
     }
