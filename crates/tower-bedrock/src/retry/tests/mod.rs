@@ -3,6 +3,7 @@ mod ends;
 mod extremes;
 mod jitter;
 mod policy;
+mod reference;
 mod service;
 
 use std::{

@@ -9,6 +9,7 @@ mod learning;
 mod limits;
 mod queue;
 mod quota;
+mod reference;
 mod route_gate;
 mod scale;
 mod sharing;

@@ -188,7 +188,9 @@ impl Sliding {
             // The debt pays itself off over more than one window: ask again after this one.
             return Some(self.end_of_window());
         }
-        let excess = wanted.saturating_sub(self.room(limit));
+        // More than the limit may be drawn, when that was lowered.
+        let drawn = self.total.saturating_add(self.reserved);
+        let excess = drawn.saturating_add(wanted).saturating_sub(limit);
         if excess > self.total {
             return None;
         }
