@@ -9,8 +9,12 @@ use crate::{
     dashboard::Dashboard,
     grafana, promql, read,
     rules::{self, Rule},
-    series::{Known, Labels},
+    series::Known,
 };
+
+const LOG_QUERIES: &str = "cloudwatch/logs-insights.md";
+/// Where the library tells what its layers decide.
+const EVENTS: &str = "../crates/tower-bedrock/src/trace/event.rs";
 
 pub(crate) fn all(dashboard: &Dashboard) -> Result<Faults, String> {
     let json = read(grafana::FILE)?;
@@ -23,6 +27,7 @@ pub(crate) fn all(dashboard: &Dashboard) -> Result<Faults, String> {
     faults.extend(rules_fit(&rules, &mut known));
     faults.extend(described(&rules, &read("README.md")?, &read(rules::TESTS)?));
     faults.extend(laid_out(&json));
+    faults.extend(logged(&read(LOG_QUERIES)?, &read(EVENTS)?));
     let generated: Option<Value> = serde_json::from_str(&grafana::render(dashboard)).ok();
     if generated.as_ref() != Some(&json) {
         let file = grafana::FILE;
@@ -101,7 +106,7 @@ pub(crate) fn rules_fit(rules: &[Rule], known: &mut Known) -> Faults {
             Ok(labels) => labels,
             Err(fault) => {
                 faults.push(format!("{}: {fault}", rule.name()));
-                Labels::new()
+                continue;
             }
         };
         for text in rule.annotations.values() {
@@ -179,6 +184,29 @@ pub(crate) fn laid_out(json: &Value) -> Faults {
         }
         if panel["description"].as_str().is_none_or(str::is_empty) {
             faults.push(format!("\"{title}\" does not say what to do"));
+        }
+    }
+    faults
+}
+
+/// The targets and fields that the queries over our logs ask for are ones that events have.
+pub(crate) fn logged(queries: &str, events: &str) -> Faults {
+    let mut faults = Faults::new();
+    let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    for (before, open, close) in [("fields.", "", " = "), ("tower_bedrock::", "::", "\"")] {
+        for rest in queries.split(before).skip(1) {
+            let name = &rest[..rest.find(|c| !is_part(c)).unwrap_or(rest.len())];
+            let is_told = [
+                format!("{open}{name}{close}"),
+                format!("%{name},"),
+                format!(" {name},"),
+            ]
+            .iter()
+            .any(|told| events.contains(told));
+            // `message` is what the subscriber calls an event's text.
+            if !is_told && name != "message" {
+                faults.push(format!("{LOG_QUERIES}: no event has `{before}{name}`"));
+            }
         }
     }
     faults

@@ -8,6 +8,8 @@ mod live;
 mod promql;
 mod rules;
 mod series;
+#[cfg(test)]
+mod tests;
 
 use std::{
     fs,

@@ -43,6 +43,11 @@ impl Known {
         self.0.insert(name, labels);
     }
 
+    #[cfg(test)]
+    pub(crate) fn remove(&mut self, name: &str) {
+        self.0.remove(name);
+    }
+
     pub(crate) fn labels(&self, name: &str) -> Option<&Labels> {
         self.0.get(name)
     }
