@@ -32,8 +32,8 @@ enum Command {
     Foreign,
     /// Checks what is in `ops`: the dashboard, the alerts, the alarms.
     ///
-    /// Needs promtool (2.42) and cfn-lint, and gets them below `target/ops` if it can. What cannot be
-    /// installed is skipped, and said.
+    /// Needs promtool (2.42), cfn-lint and Grafana's types for Python, and gets them below `target/ops`
+    /// if it can. What cannot be installed is skipped, and said.
     Ops {
         /// Makes the dashboard anew of its source, before anything else.
         #[arg(long)]

@@ -8,6 +8,8 @@ use crate::run::{Failed, cargo, command, installed, root, run, target};
 
 const RULES: &str = "ops/prometheus/alerts.yaml";
 const RULE_TESTS: &str = "ops/prometheus/alerts.test.yaml";
+const DASHBOARD: &str = "ops/grafana/tower-bedrock.json";
+const SCHEMA: &str = "ops/grafana/schema.py";
 const TEMPLATE: &str = "ops/cloudwatch/alarms.yaml";
 
 pub(crate) fn all(write: bool, live: bool) -> Result<(), Failed> {
@@ -17,6 +19,7 @@ pub(crate) fn all(write: bool, live: bool) -> Result<(), Failed> {
     cargo(&["run", "--quiet", "-p", "tower-bedrock-ops", "--", "check"])?;
     rules()?;
     template()?;
+    schema()?;
     if live { live::all() } else { Ok(()) }
 }
 
@@ -34,7 +37,12 @@ fn rules() -> Result<(), Failed> {
 }
 
 fn template() -> Result<(), Failed> {
-    let Some(lint) = cfn_lint() else {
+    let lint = if installed("cfn-lint") {
+        Some("cfn-lint".into())
+    } else {
+        of_python("cfn-lint", "").map(|home| home.join("bin/cfn-lint"))
+    };
+    let Some(lint) = lint else {
         eprintln!("skipped: cfn-lint is not installed");
         return Ok(());
     };
@@ -73,21 +81,36 @@ fn unpack(home: &Path) -> Result<(), Failed> {
     run(extract)
 }
 
-/// cfn-lint as installed, or in an environment of its own below `target/ops`.
-fn cfn_lint() -> Option<PathBuf> {
-    if installed("cfn-lint") {
-        return Some("cfn-lint".into());
-    }
-    let home = target().join("ops/cfn-lint");
-    let lint = home.join("bin/cfn-lint");
-    if !lint.exists() && installed("python3") {
+/// The types of Grafana 11.0, as its makers publish them.
+fn schema() -> Result<(), Failed> {
+    let Some(home) = of_python("grafana-foundation-sdk", "==1769699734!11.0.0") else {
+        eprintln!("skipped: grafana-foundation-sdk is not installed");
+        return Ok(());
+    };
+    let mut check = command(home.join("bin/python"));
+    check.args([SCHEMA, DASHBOARD]);
+    run(check)
+}
+
+/// An environment below `target/ops` with a package of Python in it.
+fn of_python(package: &str, version: &str) -> Option<PathBuf> {
+    let home = root().join(target()).join("ops").join(package);
+    let complete = home.join("complete");
+    if !complete.exists() && installed("python3") {
         let mut venv = command("python3");
         venv.args(["-m", "venv"]).arg(&home);
         let mut pip = command(home.join("bin/python"));
-        pip.args(["-m", "pip", "install", "--quiet", "cfn-lint"]);
-        if let Err(error) = run(venv).and_then(|()| run(pip)) {
-            eprintln!("cfn-lint could not be installed: {error}");
+        pip.args(["-m", "pip", "install", "--quiet"]);
+        pip.args([
+            "--disable-pip-version-check",
+            &format!("{package}{version}"),
+        ]);
+        let done = run(venv).and_then(|()| run(pip)).and_then(|()| {
+            std::fs::write(&complete, version).map_err(|error| Failed(error.to_string()))
+        });
+        if let Err(error) = done {
+            eprintln!("{package} could not be installed: {error}");
         }
     }
-    lint.exists().then(|| root().join(lint))
+    complete.exists().then_some(home)
 }
