@@ -56,7 +56,7 @@ fn of_prometheus(program: &str) -> Option<PathBuf> {
     if installed(program) {
         return Some(program.into());
     }
-    let home = target().join("ops/prometheus");
+    let home = root().join(target()).join("ops/prometheus");
     let unpacked = home.join("usr/bin").join(program);
     if !unpacked.exists() && installed("apt-get") && installed("dpkg") {
         let got = std::fs::create_dir_all(&home).is_ok() && unpack(&home).is_ok();
