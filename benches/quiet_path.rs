@@ -12,9 +12,9 @@ use std::{
 use criterion::{Criterion, criterion_group, criterion_main};
 use tower::{Service, ServiceBuilder, service_fn};
 use tower_bedrock::{
-    Backoff, BedrockRequest, CallContext, CircuitBreakers, Classifier, ClassifyLayer, Error,
+    Backoff, BedrockRequest, CallContext, Cause, CircuitBreakers, Classifier, ClassifyLayer, Error,
     ErrorDetails, FallbackLayer, Ladder, Operation, Pools, Quota, Quotas, RawError, Request,
-    Response, RetryLayer, Route, Served, Stack, TokenBudgetLayer,
+    Response, RetryLayer, Route, Served, Stack, TokenBudgetLayer, Usage,
 };
 
 fn request() -> Request<()> {
@@ -98,6 +98,7 @@ fn stack(criterion: &mut Criterion) {
             .without_circuit_breaker()
             .without_token_budget()
             .without_pool()
+            .without_metrics()
             .without_tracing()
             .without_timeout()
     };
@@ -158,6 +159,93 @@ fn stack(criterion: &mut Criterion) {
     group.finish();
 }
 
+/// What counting costs: the two layers that do, and a stack with and without them; where no recorder is
+/// installed, and with Prometheus.
+#[cfg(feature = "metrics")]
+fn metrics(criterion: &mut Criterion) {
+    use metrics_exporter_prometheus::{Matcher, PrometheusBuilder};
+    use tower_bedrock::metrics::{AttemptMetricsLayer, CallMetricsLayer, Metric, Metrics};
+
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .expect("a runtime");
+    let _entered = runtime.enter();
+    let answer = service_fn(|_: Request<()>| {
+        let usage = Usage {
+            input: 10,
+            output: 10,
+            ..Usage::default()
+        };
+        ready(Ok::<_, Error>(Response::new(
+            (),
+            Served::default(),
+            Some(usage),
+        )))
+    });
+    let throttle = service_fn(|_: Request<()>| {
+        let error = Error::new(Cause::RequestRate);
+        ready(Err::<Response<()>, _>(error))
+    });
+    let mut prometheus = PrometheusBuilder::new();
+    for metric in Metric::all() {
+        if let Some(buckets) = metric.buckets() {
+            let name = Matcher::Full(metric.name.to_owned());
+            prometheus = prometheus
+                .set_buckets_for_metric(name, buckets)
+                .expect("buckets");
+        }
+    }
+    let prometheus = prometheus.build_recorder();
+    let request = request();
+    let quota = || Quota::new().with_tokens_per_minute(1_000_000_000_000);
+    let stack = || {
+        Stack::over(answer, "us-east-1")
+            .quota(request.context().route.clone(), quota())
+            .without_tracing()
+    };
+    let counted = || {
+        let metrics = Metrics::new();
+        ServiceBuilder::new()
+            .layer(CallMetricsLayer::new(metrics.clone()))
+            .layer(AttemptMetricsLayer::new(metrics))
+    };
+
+    let mut group = criterion.benchmark_group("metrics");
+    macro_rules! bench {
+        ($name:literal, $service:expr) => {
+            group.bench_function($name, |bencher| {
+                let mut service = $service;
+                bencher.iter(|| call(&mut service, request.clone()));
+            });
+        };
+    }
+    bench!("no layer", answer);
+    bench!("calls and attempts", counted().service(answer));
+    bench!("calls and attempts, throttled", counted().service(throttle));
+    bench!(
+        "stack without",
+        stack().without_metrics().build().expect("a stack")
+    );
+    bench!("stack", stack().build().expect("a stack"));
+    let _guard = metrics::set_default_local_recorder(&prometheus);
+    let handle = prometheus.handle();
+    bench!("calls and attempts, Prometheus", counted().service(answer));
+    handle.run_upkeep();
+    bench!(
+        "calls and attempts, throttled, Prometheus",
+        counted().service(throttle)
+    );
+    handle.run_upkeep();
+    bench!("stack, Prometheus", stack().build().expect("a stack"));
+    handle.run_upkeep();
+    let stack = stack().build().expect("a stack");
+    group.bench_function("report of a stack, Prometheus", |bencher| {
+        bencher.iter(|| stack.report_metrics());
+    });
+    group.finish();
+}
+
 fn parts(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("parts");
     group.bench_function("classify a throttle", |bencher| {
@@ -184,4 +272,9 @@ fn parts(criterion: &mut Criterion) {
 }
 
 criterion_group!(benches, layers, stack, parts);
+#[cfg(feature = "metrics")]
+criterion_group!(counting, metrics);
+#[cfg(feature = "metrics")]
+criterion_main!(benches, counting);
+#[cfg(not(feature = "metrics"))]
 criterion_main!(benches);
