@@ -6,6 +6,8 @@ use std::{
 };
 
 use tower::{ServiceBuilder, service_fn};
+#[cfg(feature = "metrics")]
+use tower_bedrock::metrics::{AttemptMetricsLayer, CallMetricsLayer, Metrics};
 use tower_bedrock::{
     BedrockRequest, CallContext, CircuitBreakerLayer, CircuitBreakers, ClassifyLayer, Error,
     FallbackLayer, Ladder, Operation, PoolLayer, Pools, Quota, Quotas, Request, Response,
@@ -97,8 +99,20 @@ pub fn rows() -> Vec<Row> {
         row!("Pool", PoolLayer::new(pools())),
         row!("Fallback", fallback().with_home_region(HOME)),
     ];
+    #[cfg(feature = "metrics")]
+    rows.push(row!("CallMetrics and AttemptMetrics", metrics()));
     rows.extend(stacks());
     rows
+}
+
+/// Both layers that count, without a recorder.
+#[cfg(feature = "metrics")]
+fn metrics() -> (CallMetricsLayer, AttemptMetricsLayer) {
+    let metrics = Metrics::new();
+    (
+        CallMetricsLayer::new(metrics.clone()),
+        AttemptMetricsLayer::new(metrics),
+    )
 }
 
 /// The recommended stack, from the inside: the last is what [`Stack`] builds when it is told a quota

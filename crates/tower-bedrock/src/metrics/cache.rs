@@ -3,67 +3,73 @@
 use std::{
     collections::HashMap,
     hash::Hash,
-    sync::{Arc, PoisonError, RwLock},
+    sync::{Arc, OnceLock, PoisonError, RwLock},
 };
 
-/// Entries that are found by comparing: for as few, that is quicker than hashing.
+/// Entries that are found by comparing, without a lock. They are never forgotten.
 const FIRST: usize = 8;
-/// Entries that are kept beside them; beyond it they are asked for anew.
+/// Entries beside them; beyond it they are forgotten, and asked for anew.
 const MAX_OTHERS: usize = 1024;
 
 /// What is asked for by key, made once and shared. Finding what is there does not allocate.
 #[derive(Debug)]
-pub(super) struct Cache<K, V>(RwLock<Entries<K, V>>);
-
-#[derive(Debug)]
-struct Entries<K, V> {
-    first: Vec<(K, Arc<V>)>,
-    others: HashMap<K, Arc<V>>,
+pub(super) struct Cache<K, V> {
+    first: [OnceLock<(K, Arc<V>)>; FIRST],
+    others: RwLock<HashMap<K, Arc<V>>>,
 }
 
 impl<K: Eq + Hash, V> Cache<K, V> {
     /// The value whose key `is_it`, which `key` tells in full; made by `make` if it is not there.
+    #[inline]
     pub(super) fn get(
         &self,
         is_it: impl Fn(&K) -> bool,
         key: impl FnOnce() -> K,
         make: impl FnOnce() -> V,
     ) -> Arc<V> {
-        let entries = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, value)) = entries.first.iter().find(|(known, _)| is_it(known)) {
+        for (known, value) in self.first.iter().map_while(OnceLock::get) {
+            if is_it(known) {
+                return Arc::clone(value);
+            }
+        }
+        self.get_other(key(), make)
+    }
+
+    fn get_other(&self, key: K, make: impl FnOnce() -> V) -> Arc<V> {
+        let others = self.others.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(value) = others.get(&key) {
             return Arc::clone(value);
         }
-        let key = key();
-        if let Some(value) = entries.others.get(&key) {
-            return Arc::clone(value);
-        }
-        drop(entries);
+        drop(others);
 
         let value = Arc::new(make());
-        let mut entries = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        if entries.others.len() >= MAX_OTHERS {
-            *entries = Entries::default();
+        let mut entry = (key, Arc::clone(&value));
+        for slot in &self.first {
+            match slot.set(entry) {
+                Ok(()) => return value,
+                Err(not_set) => entry = not_set,
+            }
+            // Somebody else may have come first with the same.
+            if let Some((known, value)) = slot.get()
+                && *known == entry.0
+            {
+                return Arc::clone(value);
+            }
         }
-        if entries.first.len() < FIRST {
-            entries.first.push((key, Arc::clone(&value)));
-        } else {
-            entries.others.insert(key, Arc::clone(&value));
+        let mut others = self.others.write().unwrap_or_else(PoisonError::into_inner);
+        if others.len() >= MAX_OTHERS {
+            others.clear();
         }
-        value
+        let (key, value) = entry;
+        Arc::clone(others.entry(key).or_insert(value))
     }
 }
 
 impl<K, V> Default for Cache<K, V> {
     fn default() -> Self {
-        Self(RwLock::new(Entries::default()))
-    }
-}
-
-impl<K, V> Default for Entries<K, V> {
-    fn default() -> Self {
         Self {
-            first: Vec::new(),
-            others: HashMap::new(),
+            first: Default::default(),
+            others: RwLock::default(),
         }
     }
 }

@@ -40,8 +40,9 @@ const KEYS: usize = 128;
 ///
 /// # Recorders
 ///
-/// Handles are asked for when a route is first called, and kept. A recorder that is installed later
-/// is noticed with the next call. What happened before is lost.
+/// Handles are asked for when a route is first called, and kept. Without a recorder nothing is looked
+/// up or timed. One that is installed later is noticed with the next call; what happened before is
+/// lost.
 ///
 /// # Shared state
 ///

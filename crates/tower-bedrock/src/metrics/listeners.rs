@@ -27,6 +27,7 @@ impl Metrics {
             if let FallbackEvent::Moved {
                 from, to, cause, ..
             } = event
+                && recorder::is_there()
             {
                 let labels = &metrics.0.labels;
                 let cause = SharedString::const_str(cause.map_or("wait", Cause::as_str));
@@ -42,6 +43,7 @@ impl Metrics {
     pub fn on_retry(&self) -> impl Fn(&RetryEvent<'_>) + Send + Sync + 'static {
         let metrics = self.clone();
         move |event| match event {
+            _ if !recorder::is_there() => {}
             RetryEvent::Retrying { call, error, after } => {
                 let labels = &metrics.0.labels;
                 let route = &call.route;
@@ -65,6 +67,7 @@ impl Metrics {
     pub fn on_circuit(&self) -> impl Fn(&CircuitEvent<'_>) + Send + Sync + 'static {
         let metrics = self.clone();
         move |event| match event {
+            _ if !recorder::is_there() => {}
             CircuitEvent::Changed { transition } => {
                 let labels = &metrics.0.labels;
                 let route = &transition.route;
@@ -88,6 +91,7 @@ impl Metrics {
     pub fn on_token_budget(&self) -> impl Fn(&TokenBudgetEvent<'_>) + Send + Sync + 'static {
         let metrics = self.clone();
         move |event| match event {
+            _ if !recorder::is_there() => {}
             TokenBudgetEvent::Waited { waited, .. } => {
                 metrics.waited("token_budget", Cause::BudgetExhausted, *waited);
             }
@@ -106,6 +110,7 @@ impl Metrics {
     pub fn on_pool(&self) -> impl Fn(&PoolEvent<'_>) + Send + Sync + 'static {
         let metrics = self.clone();
         move |event| match event {
+            _ if !recorder::is_there() => {}
             PoolEvent::Waited { waited, .. } => {
                 metrics.waited("pool", Cause::PoolSaturated, *waited);
             }

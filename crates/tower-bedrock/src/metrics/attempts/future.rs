@@ -15,16 +15,14 @@ pin_project! {
     pub struct ResponseFuture<F> {
         #[pin]
         inner: F,
+        // Without a recorder there is nothing to count.
         attempt: Option<Attempt>,
     }
 }
 
 impl<F> ResponseFuture<F> {
-    pub(super) const fn new(inner: F, attempt: Attempt) -> Self {
-        Self {
-            inner,
-            attempt: Some(attempt),
-        }
+    pub(super) const fn new(inner: F, attempt: Option<Attempt>) -> Self {
+        Self { inner, attempt }
     }
 }
 

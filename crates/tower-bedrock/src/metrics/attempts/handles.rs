@@ -73,9 +73,14 @@ struct Tokens {
 }
 
 impl Metrics {
-    /// The handles for attempts of `call`.
-    pub(super) fn attempts(&self, call: &CallContext) -> Arc<Handles> {
-        let recorder = recorder::current();
+    /// The handles for attempts of `call`; `None` without a recorder.
+    #[inline]
+    pub(super) fn attempts(&self, call: &CallContext) -> Option<Arc<Handles>> {
+        let recorder = recorder::current()?;
+        Some(self.attempts_in(recorder, call))
+    }
+
+    fn attempts_in(&self, recorder: usize, call: &CallContext) -> Arc<Handles> {
         let tenant = call.tenant.as_ref();
         let tenant = tenant.filter(|_| self.0.labels.has_tenants());
         let route = &call.route;

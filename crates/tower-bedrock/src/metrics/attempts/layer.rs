@@ -98,7 +98,7 @@ where
     fn call(&mut self, request: R) -> Self::Future {
         let call = request.context();
         let handles = self.metrics.attempts(call);
-        let attempt = Attempt::new(handles, Instant::now(), call.deadline);
+        let attempt = handles.map(|handles| Attempt::new(handles, Instant::now(), call.deadline));
         ResponseFuture::new(self.inner.call(request), attempt)
     }
 }

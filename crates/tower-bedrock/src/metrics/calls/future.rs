@@ -15,16 +15,14 @@ pin_project! {
     pub struct ResponseFuture<F> {
         #[pin]
         inner: F,
+        // Without a recorder there is nothing to count.
         call: Option<Call>,
     }
 }
 
 impl<F> ResponseFuture<F> {
-    pub(super) const fn new(inner: F, call: Call) -> Self {
-        Self {
-            inner,
-            call: Some(call),
-        }
+    pub(super) const fn new(inner: F, call: Option<Call>) -> Self {
+        Self { inner, call }
     }
 }
 

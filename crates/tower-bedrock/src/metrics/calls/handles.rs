@@ -44,9 +44,14 @@ pub(super) struct Handles {
 }
 
 impl Metrics {
-    /// The handles for `call`.
-    pub(super) fn calls(&self, call: &CallContext) -> Arc<Handles> {
-        let recorder = recorder::current();
+    /// The handles for `call`; `None` without a recorder.
+    #[inline]
+    pub(super) fn calls(&self, call: &CallContext) -> Option<Arc<Handles>> {
+        let recorder = recorder::current()?;
+        Some(self.calls_in(recorder, call))
+    }
+
+    fn calls_in(&self, recorder: usize, call: &CallContext) -> Arc<Handles> {
         let tenant = call.tenant.as_ref();
         let tenant = tenant.filter(|_| self.0.labels.has_tenants());
         let model = &call.route.model;

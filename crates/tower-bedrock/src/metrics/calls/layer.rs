@@ -91,7 +91,8 @@ where
     }
 
     fn call(&mut self, request: R) -> Self::Future {
-        let call = Call::new(self.metrics.calls(request.context()), Instant::now());
+        let handles = self.metrics.calls(request.context());
+        let call = handles.map(|handles| Call::new(handles, Instant::now()));
         ResponseFuture::new(self.inner.call(request), call)
     }
 }

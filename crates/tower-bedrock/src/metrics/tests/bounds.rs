@@ -1,5 +1,6 @@
 use std::future::ready;
 
+use ::metrics::{Counter, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit};
 use tower::{Layer, ServiceExt, service_fn};
 
 use super::*;
@@ -103,6 +104,49 @@ async fn a_recorder_may_come_late() {
     assert_eq!(counted(&first), Some(1.0));
     drop(second);
     drop(first);
+}
+
+/// A recorder without a size of its own, which forwards what it is told, is one all the same.
+#[test]
+fn a_recorder_may_be_of_no_size() {
+    #[derive(Debug)]
+    struct Forwarding;
+
+    thread_local! {
+        static TO: DebuggingRecorder = DebuggingRecorder::new();
+    }
+
+    impl Recorder for Forwarding {
+        fn describe_counter(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+        fn describe_gauge(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+        fn describe_histogram(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+
+        fn register_counter(&self, key: &Key, metadata: &Metadata<'_>) -> Counter {
+            TO.with(|to| to.register_counter(key, metadata))
+        }
+
+        fn register_gauge(&self, key: &Key, metadata: &Metadata<'_>) -> Gauge {
+            TO.with(|to| to.register_gauge(key, metadata))
+        }
+
+        fn register_histogram(&self, key: &Key, metadata: &Metadata<'_>) -> Histogram {
+            TO.with(|to| to.register_histogram(key, metadata))
+        }
+    }
+
+    assert!(!recorder::is_there());
+    ::metrics::with_local_recorder(&Forwarding, || {
+        assert!(recorder::is_there());
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .build()
+            .unwrap();
+        runtime.block_on(call(&Metrics::new(), to(MODEL)));
+    });
+    let snapshot = TO.with(DebuggingRecorder::snapshotter).snapshot();
+    let calls = snapshot.into_vec().into_iter();
+    let mut calls = calls.filter(|(key, ..)| key.key().name() == names::CALLS.name);
+    let (_, _, _, counted) = calls.next().unwrap();
+    assert_eq!(counted, DebugValue::Counter(1));
 }
 
 fn line() -> String {
