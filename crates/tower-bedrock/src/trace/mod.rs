@@ -72,8 +72,8 @@
 //!
 //! No prompt, no answer, no credential, and no message of the service, which may repeat what it was
 //! sent. Model ids, regions and request ids are; a model's ARN has the account in it. The crates of the
-//! AWS SDK have spans and events of their own, which at `trace` show whole requests: leave
-//! `aws_smithy_runtime`, `aws_runtime` and `aws_sdk_bedrockruntime` out of what is kept.
+//! AWS SDK have spans and events of their own, which at `trace` show answers: leave `aws_smithy_runtime`
+//! and its like out of what is kept.
 //!
 //! # What it costs
 //!

@@ -66,10 +66,12 @@ impl Service<Request<()>> for Bedrock {
             match cause {
                 Some(cause) => Err(Error::new(cause).with_status(429).with_context(&call)),
                 None => {
-                    let mut served = Served::default();
-                    served.route = call.route;
-                    served.attempts = call.attempt;
-                    served.request_id = Some("request-1".to_owned());
+                    let served = Served {
+                        route: call.route,
+                        attempts: call.attempt,
+                        request_id: Some("request-1".to_owned()),
+                        ..Served::default()
+                    };
                     Ok(Response::new((), served, Some(USAGE)))
                 }
             }

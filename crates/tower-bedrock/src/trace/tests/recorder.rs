@@ -13,6 +13,7 @@ use tracing::{
 };
 use tracing_subscriber::{
     Layer,
+    filter::filter_fn,
     layer::{Context, SubscriberExt},
     registry::{LookupSpan, Registry},
     util::SubscriberInitExt,
@@ -36,9 +37,12 @@ pub(super) struct Entry {
 }
 
 impl Recorder {
-    /// Writes down what happens on this thread as long as the guard lives.
+    /// Writes down what happens on this thread as long as the guard lives, but for what the SDK has
+    /// to say.
     pub(super) fn install(&self) -> DefaultGuard {
-        Registry::default().with(self.clone()).set_default()
+        let ours = filter_fn(|meta| !meta.target().starts_with("aws_"));
+        let recorder = self.clone().with_filter(ours);
+        Registry::default().with(recorder).set_default()
     }
 
     pub(super) fn entries(&self) -> Vec<Entry> {

@@ -13,8 +13,10 @@ enum Event {
 
 impl StreamEvent for Event {
     fn facts(&self) -> EventFacts {
-        let mut facts = EventFacts::default();
-        facts.has_known_end = true;
+        let mut facts = EventFacts {
+            has_known_end: true,
+            ..EventFacts::default()
+        };
         match self {
             Self::Text => {
                 facts.is_content = true;
