@@ -3,6 +3,7 @@
 use std::{path::Path, process::Command};
 
 use serde_json::Value;
+use tower_bedrock::metrics::{Metric, MetricKind};
 
 use crate::{
     Faults,
@@ -26,8 +27,9 @@ const EXCEPTIONS: &[(&str, &str)] = &[
 
 /// Sends all queries of dashboard and rules, and says what each finds.
 ///
-/// A panel has to find something by each of its queries. So has every selector of a rule; whether the
-/// rule itself finds something depends on the load.
+/// Every metric of the library has to be there, by the name that the library tells. A panel has to find
+/// something by each of its queries. So has every selector of a rule; whether the rule itself finds
+/// something depends on the load.
 ///
 /// # Errors
 ///
@@ -36,6 +38,17 @@ pub(crate) fn ask(dashboard: &Dashboard, url: &str, promtool: &Path) -> Result<F
     let server = Server { url, promtool };
     let rules = rules::parse(&read(rules::FILE)?)?;
     let mut faults = Faults::new();
+    for metric in Metric::all() {
+        let mut name = metric.prometheus_name();
+        if metric.kind == MetricKind::Histogram {
+            name.push_str("_bucket");
+        }
+        let found = server.query(&name)?.len();
+        println!("{found:>4}  {name}");
+        if found == 0 {
+            faults.push(format!("the metric {name} is not there"));
+        }
+    }
     for panel in dashboard.panels() {
         for query in &panel.queries {
             let found = server.query(&query.substituted(RATE_INTERVAL, RANGE))?;

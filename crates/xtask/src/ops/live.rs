@@ -8,8 +8,9 @@ use crate::run::{Failed, Serving, cargo, command, installed, root, run, target};
 const SCENARIO: &str = "ops/live/scenario.toml";
 /// As long as the scenario, and a little: its last fault begins after 33 s.
 const LOAD: Duration = Duration::from_secs(42);
-/// Of each kind. Each asks again when it is answered, four times a second at most.
-const CALLERS: usize = 4;
+/// How long callers wait, in seconds: most until they are answered, one of each kind hardly at all.
+/// Each asks again then, four times a second at most.
+const PATIENCE: [&str; 4] = ["5", "5", "5", "0.15"];
 
 pub(super) fn all() -> Result<(), Failed> {
     let (Some(prometheus), Some(promtool)) =
@@ -31,8 +32,8 @@ pub(super) fn all() -> Result<(), Failed> {
     let server = Prometheus::start(&prometheus, &chat.url)?;
     {
         let mut callers = Vec::new();
-        for _ in 0..CALLERS {
-            callers.extend([ask(&chat.url)?, listen(&chat.url)?]);
+        for patience in PATIENCE {
+            callers.extend([ask(&chat.url, patience)?, listen(&chat.url, patience)?]);
         }
         eprintln!("callers ask for {} s", LOAD.as_secs());
         #[expect(clippy::disallowed_methods, reason = "real programs take real time")]
@@ -60,27 +61,27 @@ fn chat(bedrock: &str) -> Result<Serving, Failed> {
 }
 
 /// A caller of `POST /chat`, until it is dropped.
-fn ask(chat: &str) -> Result<Serving, Failed> {
-    caller(&[
+fn ask(chat: &str, patience: &str) -> Result<Serving, Failed> {
+    let args = [
         "--header",
         "content-type: application/json",
         "--data",
         r#"{"prompt": "Say something about quotas.", "timeout_ms": 3000}"#,
         &format!("{chat}/chat?[1-100000]"),
-    ])
+    ];
+    caller(patience, &args)
 }
 
 /// A reader of `GET /chat/stream`, until it is dropped.
-fn listen(chat: &str) -> Result<Serving, Failed> {
-    caller(&[&format!(
-        "{chat}/chat/stream?prompt=live-[1-100000]&timeout_ms=4000"
-    )])
+fn listen(chat: &str, patience: &str) -> Result<Serving, Failed> {
+    let url = format!("{chat}/chat/stream?prompt=live-[1-100000]&timeout_ms=4000");
+    caller(patience, &[&url])
 }
 
-fn caller(args: &[&str]) -> Result<Serving, Failed> {
+fn caller(patience: &str, args: &[&str]) -> Result<Serving, Failed> {
     let mut curl = command("curl");
-    curl.args(["--silent", "--output", "/dev/null", "--max-time", "5"]);
-    curl.args(["--rate", "4/s"]).args(args);
+    curl.args(["--silent", "--output", "/dev/null", "--rate", "4/s"]);
+    curl.args(["--max-time", patience]).args(args);
     Serving::silent(curl)
 }
 
