@@ -2,6 +2,10 @@
 //!
 //! The same client without and with it, in one run: over a connector that answers at once, which
 //! leaves the SDK's own work alone, and over a socket.
+//!
+//! `-- CLIENT CALLS` makes so many calls with one of the clients, answered at once, and measures
+//! nothing: for a profiler that counts instructions, which no other load of the machine disturbs.
+//! The difference of two runs with different numbers of calls is what a call costs.
 
 use aws_credential_types::Credentials;
 use aws_sdk_bedrockruntime::{
@@ -145,11 +149,32 @@ fn compare(name: &str, clients: &[(&'static str, Client)]) {
     }
 }
 
+/// Makes calls with one of `clients`, for a profiler.
+fn only(name: &str, calls: usize, clients: &[(&'static str, Client)]) {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    let (_, client) = clients
+        .iter()
+        .find(|(client, _)| client.starts_with(name))
+        .expect("one of the clients");
+    runtime.block_on(async {
+        for _ in 0..calls {
+            call(client).await;
+        }
+    });
+}
+
 fn main() {
-    compare(
-        "answered at once",
-        &clients(|| config().http_client(AtOnce)),
-    );
+    let at_once = clients(|| config().http_client(AtOnce));
+    let arguments: Vec<_> = std::env::args().skip(1).collect();
+    if let [name, calls, ..] = &*arguments
+        && let Ok(calls) = calls.parse()
+    {
+        return only(name, calls, &at_once);
+    }
+    compare("answered at once", &at_once);
 
     let model = ModelSpec::new(MODEL)
         .regions(["us-east-1"])

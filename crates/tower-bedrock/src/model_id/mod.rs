@@ -297,7 +297,7 @@ fn check_characters(id: &str) -> Result<(), InvalidModelId> {
     if id.len() > MAX_LENGTH {
         return Err(InvalidModelId::TooLong { length: id.len() });
     }
-    let allowed = |c: char| c.is_ascii_alphanumeric() || "._:/-".contains(c);
+    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | ':' | '/' | '-');
     match id.char_indices().find(|&(_, c)| !allowed(c)) {
         Some((position, character)) => Err(InvalidModelId::Character {
             character,
