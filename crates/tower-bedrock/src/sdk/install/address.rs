@@ -4,9 +4,8 @@ use aws_sdk_bedrockruntime::config::endpoint::Params;
 use aws_smithy_runtime_api::{
     box_error::BoxError,
     client::{
-        endpoint::{EndpointResolverParams, ResolveEndpoint},
+        endpoint::{EndpointResolverParams, ResolveEndpoint, SharedEndpointResolver},
         orchestrator::HttpRequest,
-        runtime_components::RuntimeComponents,
     },
 };
 use aws_smithy_types::{body::SdkBody, endpoint::Endpoint};
@@ -31,7 +30,7 @@ const LABEL: &AsciiSet = &NON_ALPHANUMERIC
 pub(super) async fn endpoint_in(
     region: &Region,
     params: Option<&Params>,
-    components: &RuntimeComponents,
+    endpoints: &SharedEndpointResolver,
 ) -> Result<Endpoint, BoxError> {
     let params = Params::builder()
         .region(region.as_str())
@@ -40,10 +39,7 @@ pub(super) async fn endpoint_in(
         .set_endpoint(params.and_then(Params::endpoint).map(str::to_owned))
         .build()?;
     let params = EndpointResolverParams::new(params);
-    components
-        .endpoint_resolver()
-        .resolve_endpoint(&params)
-        .await
+    endpoints.resolve_endpoint(&params).await
 }
 
 /// Moves `request` from the endpoint `from` to the endpoint `to`.

@@ -20,16 +20,13 @@ use crate::{
     stream::TokenCounts,
 };
 
-/// What a whole answer tells beside its content.
-#[derive(Default)]
-pub(super) struct Told {
-    pub(super) counts: Option<TokenCounts>,
-    pub(super) tier: Option<ServiceTier>,
+#[derive(Deserialize)]
+struct Used {
+    usage: Option<Counts>,
 }
 
 #[derive(Deserialize)]
-struct Conversation<'a> {
-    usage: Option<Counts>,
+struct Tiered<'a> {
     #[serde(borrow, rename = "serviceTier")]
     service_tier: Option<Tier<'a>>,
 }
@@ -66,26 +63,46 @@ struct Refusal<'a> {
     original_status: Option<u16>,
 }
 
-/// Reads a whole answer's usage and tier.
-pub(super) fn read(operation: Operation, http: &HttpResponse) -> Told {
+/// What a whole answer used.
+pub(super) fn counts(operation: Operation, http: &HttpResponse) -> Option<TokenCounts> {
+    let counts = match operation {
+        Operation::Converse => {
+            let body = http.body().bytes()?;
+            counts_at_the_end(body).or_else(|| serde_json::from_slice::<Used>(body).ok()?.usage)
+        }
+        Operation::InvokeModel => return counts_in_headers(http.headers()),
+        _ => None,
+    };
+    counts.map(TokenCounts::from)
+}
+
+/// The member `usage` of an object that ends with it, as the service's answers do: so the answer's
+/// text need not be read. A name in quotes that are not escaped is no part of a text, and an object
+/// that ends where all does is a member of no other.
+fn counts_at_the_end(body: &[u8]) -> Option<Counts> {
+    /// Counts take less.
+    const END: usize = 512;
+    const NAME: &[u8] = b"\"usage\":";
+    let end = &body[body.len().saturating_sub(END)..];
+    let start = end.windows(NAME.len()).rposition(|part| part == NAME)?;
+    let usage = &end[start + NAME.len()..];
+    let mut usage = serde_json::Deserializer::from_slice(usage).into_iter::<Counts>();
+    let counts = usage.next()?.ok()?;
+    let rest = &end[start + NAME.len() + usage.byte_offset()..];
+    (rest.trim_ascii() == b"}").then_some(counts)
+}
+
+/// The tier that a whole answer names.
+pub(super) fn tier(operation: Operation, http: &HttpResponse) -> Option<ServiceTier> {
     match operation {
         Operation::Converse => {
-            let body = http.body().bytes().unwrap_or_default();
-            let text = std::str::from_utf8(body).unwrap_or_default();
-            let Ok(conversation) = serde_json::from_str::<Conversation<'_>>(text) else {
-                return Told::default();
-            };
-            let tier = conversation.service_tier.and_then(|tier| tier.name);
-            Told {
-                counts: conversation.usage.map(TokenCounts::from),
-                tier: tier.as_deref().map(tier_named),
-            }
+            let body = http.body().bytes()?;
+            let tiered: Tiered<'_> = serde_json::from_slice(body).ok()?;
+            let tier = tiered.service_tier?.name?;
+            Some(tier_named(&tier))
         }
-        Operation::InvokeModel => Told {
-            counts: counts_in_headers(http.headers()),
-            tier: tier_in_headers(http),
-        },
-        _ => Told::default(),
+        Operation::InvokeModel => tier_in_headers(http),
+        _ => None,
     }
 }
 

@@ -1,13 +1,12 @@
 //! One attempt of a call: which request it sends, and what comes of it.
 
 use std::{
-    future::Future,
+    future::{Future, poll_fn},
     mem,
     sync::Arc,
     time::{Duration, SystemTime},
 };
 
-use aws_smithy_async::time::SharedTimeSource;
 use aws_smithy_runtime::client::http::body::minimum_throughput::MinimumThroughputDownloadBody;
 use aws_smithy_runtime_api::{
     box_error::BoxError,
@@ -17,25 +16,27 @@ use aws_smithy_runtime_api::{
         result::ConnectorError,
     },
 };
-use aws_smithy_types::body::SdkBody;
+use aws_smithy_types::body::{Error as BodyError, SdkBody};
 use aws_types::request_id::RequestId;
+use bytes::Bytes;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::{
     address, answer,
+    plain::Plain,
     request::Wire,
     response::SdkResponse,
     sign::{between, date_of_signature},
     tap::Tap,
     transport::Shared,
-    whole,
+    whole::Reader,
 };
 use crate::{
     call::{CallContext, Operation},
     error::{ErrorDetails, RawError},
     reply::Served,
-    route::Region,
-    sdk::{error::before_sending, operation::not_sent},
+    route::{Region, Route},
+    sdk::{error::before_sending, future::ResponseFuture, operation::not_sent},
 };
 
 /// A signature that is further than this from the service's time is made again.
@@ -54,59 +55,66 @@ const CLOCK_CODES: [&str; 5] = [
     "AccessDeniedException",
 ];
 
+#[derive(Clone)]
 pub(super) struct Attempt {
     shared: Arc<Shared>,
-    time: SharedTimeSource,
-    call: CallContext,
+    call: Arc<CallContext>,
     wire: Arc<Wire>,
     /// What the request is dated, unless it is the SDK's own.
     dated: Option<SystemTime>,
 }
 
 /// A request that is out.
-struct Sent {
-    answer: HttpConnectorFuture,
-    at: SystemTime,
+pub(super) struct Sent {
+    pub(super) answer: HttpConnectorFuture,
+    pub(super) at: SystemTime,
 }
 
 impl Attempt {
-    pub(super) fn new(shared: Arc<Shared>, call: CallContext, wire: Arc<Wire>) -> Self {
+    pub(super) const fn new(shared: Arc<Shared>, call: Arc<CallContext>, wire: Arc<Wire>) -> Self {
         Self {
             shared,
-            time: wire.base.components.time_source().unwrap_or_default(),
             call,
             wire,
             dated: None,
         }
     }
 
-    pub(super) const fn call(&self) -> &CallContext {
-        &self.call
-    }
-
     /// Sends the request and waits for what comes of it. As a rule the request is made already and goes
-    /// at once; what is rare is boxed, so that the future stays small.
-    pub(super) fn run(mut self) -> impl Future<Output = Result<SdkResponse, RawError>> + Send {
-        let mut sent = self.ready_made().map(|request| self.send(request));
-        async move {
-            let result = match &mut sent {
-                Some(sent) if self.is_plain() => self.whole(sent).await,
-                Some(sent) => Box::pin(self.bounded(sent)).await,
-                None => Box::pin(self.anew()).await,
-            };
-            if !self.is_clocks_fault(&result) {
-                return result.map_err(|error| self.locate(error));
-            }
-            drop(result);
-            let result = Box::pin(self.anew()).await;
-            result.map_err(|error| self.locate(error))
+    /// at once.
+    pub(super) fn run(self) -> ResponseFuture<SdkResponse> {
+        let now = self.now();
+        let ready_made = self.ready_made(now);
+        let sent = ready_made.map(|request| self.send(request, now));
+        match sent {
+            Some(sent) if self.is_plain() => ResponseFuture::sent(Plain::new(self, sent)),
+            sent => ResponseFuture::sent(self.rarely(sent)),
         }
     }
 
+    /// The same for what is bounded, a stream, or has to be written anew.
+    async fn rarely(mut self, sent: Option<Sent>) -> Result<SdkResponse, RawError> {
+        let result = match sent {
+            Some(sent) => self.bounded(sent).await,
+            None => self.anew().await,
+        };
+        if self.is_clocks_fault(&result) {
+            drop(result);
+            return self.once_more().await;
+        }
+        result.map_err(|error| self.locate(error))
+    }
+
+    /// After a request that was dated by a wrong clock, which by now is known.
+    pub(super) async fn once_more(mut self) -> Result<SdkResponse, RawError> {
+        let result = self.anew().await;
+        result.map_err(|error| self.locate(error))
+    }
+
     /// The SDK's own request, if it is the first to be sent, and is still right.
-    fn ready_made(&self) -> Option<HttpRequest> {
+    fn ready_made(&self, now: SystemTime) -> Option<HttpRequest> {
         let original = self.wire.take_original()?;
-        let is_right = self.is_as_written() && self.is_fresh();
+        let is_right = self.is_as_written() && self.is_fresh(now);
         is_right.then_some(original)
     }
 
@@ -124,18 +132,21 @@ impl Attempt {
     /// The region that this attempt goes to, if that is another than where the SDK meant to.
     fn hop(&self) -> Option<&Region> {
         let meant = self.wire.told().and_then(|told| told.region.as_ref());
-        let region = self.call.route.region.as_ref();
-        region.filter(|region| meant != Some(region))
+        self.region().filter(|region| meant != Some(region))
     }
 
-    fn is_fresh(&self) -> bool {
+    fn region(&self) -> Option<&Region> {
+        self.shared.region(&self.call)
+    }
+
+    fn is_fresh(&self, now: SystemTime) -> bool {
         // What the SDK has dated by is looked up only if it may be far from our own clock.
         if self.corrects_clock() && self.shared.clock.is_off_by(MAX_SIGNATURE_AGE / 2) {
             return self
                 .signed_at()
-                .is_none_or(|signed| between(signed, self.service_time()) <= MAX_SIGNATURE_AGE);
+                .is_none_or(|signed| between(signed, self.service_time(now)) <= MAX_SIGNATURE_AGE);
         }
-        between(self.wire.signed_at, self.time.now()) <= MAX_SIGNATURE_AGE
+        between(self.wire.signed_at, now) <= MAX_SIGNATURE_AGE
     }
 
     /// What the SDK's own signature is dated; `None` if it made none.
@@ -147,12 +158,17 @@ impl Attempt {
         self.wire.signing.corrects_clock
     }
 
+    /// The clock that the SDK goes by.
+    fn now(&self) -> SystemTime {
+        self.wire.parts.time.now()
+    }
+
     /// The time at the service, if the user lets us know better than the clock.
-    fn service_time(&self) -> SystemTime {
+    fn service_time(&self, now: SystemTime) -> SystemTime {
         if self.corrects_clock() {
-            self.shared.clock.at(self.time.now())
+            self.shared.clock.at(now)
         } else {
-            self.time.now()
+            now
         }
     }
 
@@ -167,7 +183,7 @@ impl Attempt {
         let resolved;
         if let Some(region) = self.hop() {
             let params = wire.signing.endpoint_params.as_ref();
-            resolved = address::endpoint_in(region, params, &wire.base.components).await?;
+            resolved = address::endpoint_in(region, params, &wire.parts.endpoints).await?;
             address::move_to(&mut request, endpoint, &resolved)?;
             endpoint = Some(&resolved);
         }
@@ -175,20 +191,19 @@ impl Attempt {
             address::rewrite(&mut request, &told.context, &self.call)?;
         }
         number(&mut request, self.call.attempt);
-        let now = self.service_time();
-        let (hop, components) = (self.hop(), &wire.base.components);
+        let dated = self.service_time(self.now());
         wire.signing
-            .sign(&mut request, endpoint, hop, components, now)
+            .sign(&mut request, endpoint, self.hop(), &wire.parts, dated)
             .await?;
-        Ok((request, now))
+        Ok((request, dated))
     }
 
-    fn send(&self, request: HttpRequest) -> Sent {
+    fn send(&self, request: HttpRequest, at: SystemTime) -> Sent {
         #[cfg(feature = "tracing")]
         crate::trace::address::record(&tracing::Span::current(), request.uri());
         Sent {
-            at: self.time.now(),
-            answer: self.wire.base.connector.call(request),
+            at,
+            answer: self.wire.connector.call(request),
         }
     }
 
@@ -197,8 +212,7 @@ impl Attempt {
         let written = self.written_anew().await;
         let (request, dated) = written.map_err(|error| before_sending(unsendable(error)))?;
         self.dated = Some(dated);
-        let mut sent = self.send(request);
-        self.bounded(&mut sent).await
+        self.bounded(self.send(request, self.now())).await
     }
 
     /// Whether nothing bounds the attempt, and its answer is no stream.
@@ -210,9 +224,11 @@ impl Attempt {
         self.wire.told()?.limits.attempt
     }
 
-    /// A whole answer.
-    async fn whole(&self, sent: &mut Sent) -> Result<SdkResponse, RawError> {
-        let http = self.answered(sent).await?;
+    /// What a whole answer to it is.
+    pub(super) fn outcome(&self, http: HttpResponse) -> Result<SdkResponse, RawError> {
+        if !http.status().is_success() {
+            return Err(answer::refusal(http, self.now()));
+        }
         if answer::is_foreign(self.call.operation, &http) {
             return Err(answer::unreadable(http));
         }
@@ -221,15 +237,24 @@ impl Attempt {
     }
 
     /// An answer of either kind, within what bounds the attempt.
-    async fn bounded(&self, sent: &mut Sent) -> Result<SdkResponse, RawError> {
+    async fn bounded(&self, sent: Sent) -> Result<SdkResponse, RawError> {
         let at = Instant::now();
-        let is_stream = is_stream(self.call.operation);
-        if is_stream {
-            let head = self.in_time(self.answered(sent));
-            let head = self.shared.streams.head(at, head).await??;
-            return self.begun(head, at).await;
+        if !is_stream(self.call.operation) {
+            return self.in_time(self.whole(sent)).await;
         }
-        self.in_time(self.whole(sent)).await
+        let head = self.in_time(self.answered(sent));
+        let head = self.shared.streams.head(at, head).await??;
+        if head.status().is_success() {
+            self.begun(head, at).await
+        } else {
+            self.outcome(head)
+        }
+    }
+
+    /// A whole answer.
+    async fn whole(&self, sent: Sent) -> Result<SdkResponse, RawError> {
+        let http = self.answered(sent).await?;
+        self.outcome(http)
     }
 
     /// Cuts what takes longer than the user lets an attempt take.
@@ -247,41 +272,57 @@ impl Attempt {
     }
 
     /// An answer: all of it, or the head of a stream.
-    async fn answered(&self, sent: &mut Sent) -> Result<HttpResponse, RawError> {
-        let mut http = (&mut sent.answer).await.map_err(|error| {
+    async fn answered(&self, sent: Sent) -> Result<HttpResponse, RawError> {
+        let mut http = self.head(sent.answer.await, sent.at)?;
+        let is_stream = is_stream(self.call.operation) && http.status().is_success();
+        if is_stream || http.body().bytes().is_some() {
+            return Ok(http);
+        }
+        let body = mem::replace(http.body_mut(), SdkBody::taken());
+        let mut reader = Reader::new(body);
+        let read = poll_fn(|cx| reader.poll(cx, |body| self.guarded(body))).await;
+        self.read(http, read)
+    }
+
+    /// The head of what came of a request that was sent at `at`.
+    pub(super) fn head(
+        &self,
+        answer: Result<HttpResponse, ConnectorError>,
+        at: SystemTime,
+    ) -> Result<HttpResponse, RawError> {
+        let http = answer.map_err(|error| {
             if error.is_io() || error.is_timeout() || error.as_other().is_some() {
                 self.give_up_connection();
             }
             answer::no_answer(error)
         })?;
-        self.learn_clock(&http, sent.at);
-
-        let status = http.status();
-        if status.is_success() && is_stream(self.call.operation) {
-            return Ok(http);
-        }
-        if matches!(status.as_u16(), 500 | 502 | 503 | 504) {
+        self.learn_clock(&http, at);
+        if matches!(http.status().as_u16(), 500 | 502 | 503 | 504) {
             self.give_up_connection();
         }
-        if http.body().bytes().is_none() {
-            let body = mem::replace(http.body_mut(), SdkBody::taken());
-            match whole::read(body, |body| self.guarded(body)).await {
-                Ok(body) => *http.body_mut() = SdkBody::from(body),
-                Err(error) => {
-                    self.give_up_connection();
-                    return Err(answer::half_an_answer(error, http));
-                }
+        Ok(http)
+    }
+
+    /// An answer with its body, as far as that came.
+    pub(super) fn read(
+        &self,
+        mut http: HttpResponse,
+        body: Result<Bytes, BodyError>,
+    ) -> Result<HttpResponse, RawError> {
+        match body {
+            Ok(body) => {
+                *http.body_mut() = SdkBody::from(body);
+                Ok(http)
             }
-        }
-        if status.is_success() {
-            Ok(http)
-        } else {
-            Err(answer::refusal(http, self.time.now()))
+            Err(error) => {
+                self.give_up_connection();
+                Err(answer::half_an_answer(error, http))
+            }
         }
     }
 
     /// Whether the request was refused since it was dated by a wrong clock, which by now is known.
-    fn is_clocks_fault(&self, result: &Result<SdkResponse, RawError>) -> bool {
+    pub(super) fn is_clocks_fault(&self, result: &Result<SdkResponse, RawError>) -> bool {
         let Err(RawError::Answered(details)) = result else {
             return false;
         };
@@ -294,17 +335,17 @@ impl Attempt {
             return false;
         };
         let dated = self.dated.unwrap_or(signed_at);
-        between(dated, self.service_time()) > CLOCK_IS_WRONG
+        between(dated, self.service_time(self.now())) > CLOCK_IS_WRONG
     }
 
     /// The SDK's own protection against answers that stall, which would come too late to be of use.
-    fn guarded(&self, body: SdkBody) -> SdkBody {
+    pub(super) fn guarded(&self, body: SdkBody) -> SdkBody {
         let stalls = self.wire.told().and_then(|told| told.limits.stalls.clone());
-        let sleep = self.wire.base.components.sleep_impl();
+        let sleep = self.wire.parts.sleep.clone();
         let (Some(stalls), Some(sleep)) = (stalls, sleep) else {
             return body;
         };
-        let time = self.time.clone();
+        let time = self.wire.parts.time.clone();
         let guarded = MinimumThroughputDownloadBody::new(time, sleep, body, stalls.into());
         SdkBody::from_body_1_x(guarded)
     }
@@ -321,7 +362,8 @@ impl Attempt {
             }
             _ => self.call.deadline,
         };
-        let mut tap = Tap::new(body, self.call.clone(), sent, deadline, self.shared.streams);
+        let call = self.shared.located(&self.call);
+        let mut tap = Tap::new(body, call, sent, deadline, self.shared.streams);
         let answered = match told.and_then(|told| told.limits.hold_until) {
             Some(until) => timeout_at(until, tap.answered()).await.unwrap_or(Ok(())),
             None => tap.answered().await,
@@ -357,24 +399,31 @@ impl Attempt {
         }
         let date = headers.get("date").map(httpdate::parse_http_date);
         if let Some(Ok(date)) = date {
-            self.shared.clock.learn(date, sent, self.time.now());
+            self.shared.clock.learn(date, sent, self.now());
         }
     }
 
     fn served(&self, http: &HttpResponse) -> Served {
         Served {
-            route: self.call.route.clone(),
+            route: self.route(),
             attempts: self.call.attempt,
             request_id: http.request_id().map(str::to_owned),
             ..Served::default()
         }
     }
 
-    fn locate(&self, mut error: RawError) -> RawError {
+    pub(super) fn locate(&self, mut error: RawError) -> RawError {
         if let Some(details) = error.details_mut() {
-            details.route = Some(self.call.route.clone());
+            details.route = Some(self.route());
         }
         error
+    }
+
+    /// Where the attempt goes, with the home region in the place of none.
+    fn route(&self) -> Route {
+        let mut route = self.call.route.clone();
+        route.region = self.region().cloned();
+        route
     }
 }
 

@@ -10,10 +10,13 @@ use std::{
 };
 
 use aws_sdk_bedrockruntime::config::StalledStreamProtectionConfig;
-use aws_smithy_types::config_bag::{Storable, StoreReplace};
+use aws_smithy_types::{
+    body::SdkBody,
+    config_bag::{Storable, StoreReplace},
+};
 use tokio::time::Instant;
 
-use super::{options::CallOptions, sign::Signing};
+use super::{options::CallOptions, parts::Parts, sign::Signing};
 use crate::{call::CallContext, error::Error, route::Region};
 
 /// One call of the SDK that is ours. Lies in the call's `ConfigBag` from its start, and on its HTTP
@@ -30,13 +33,14 @@ struct Shared {
 
 #[derive(Default)]
 struct State {
+    body: Option<SdkBody>,
     dispatch: Option<Dispatch>,
     timeout: Option<Error>,
 }
 
 /// What the call's input and its configuration tell.
 pub(super) struct Told {
-    pub(super) context: CallContext,
+    pub(super) context: Arc<CallContext>,
     /// Where the SDK sends it.
     pub(super) region: Option<Region>,
     pub(super) limits: Limits,
@@ -60,8 +64,11 @@ pub(super) struct Limits {
 /// What the HTTP client needs of a call to make attempts of its own.
 pub(super) struct Dispatch {
     pub(super) signing: Arc<Signing>,
+    pub(super) parts: Parts,
     /// When the SDK signed its request, by our clock.
     pub(super) signed_at: SystemTime,
+    /// The body as it was signed, without what the SDK counts its bytes by.
+    pub(super) body: Option<SdkBody>,
 }
 
 impl Storable for Call {
@@ -87,8 +94,20 @@ impl Call {
         self.0.told.get()
     }
 
-    pub(super) fn set_dispatch(&self, dispatch: Dispatch) {
-        self.state().dispatch = Some(dispatch);
+    /// Keeps the body that is about to be signed.
+    pub(super) fn set_body(&self, body: Option<SdkBody>) {
+        self.state().body = body;
+    }
+
+    pub(super) fn set_dispatch(&self, signing: Arc<Signing>, parts: Parts, signed_at: SystemTime) {
+        let mut state = self.state();
+        let body = state.body.take();
+        state.dispatch = Some(Dispatch {
+            signing,
+            parts,
+            signed_at,
+            body,
+        });
     }
 
     /// What the HTTP client needs, once: of two that are laid over each other, the outer makes the

@@ -10,7 +10,6 @@ use std::{
 };
 
 use aws_sdk_bedrockruntime::config::{ConfigBag, SharedHttpClient};
-use aws_smithy_async::time::SharedTimeSource;
 use aws_smithy_runtime_api::{
     box_error::BoxError,
     client::{
@@ -32,14 +31,21 @@ use tower_service::Service;
 use super::{
     call::Call,
     outcome,
-    request::{Base, SdkRequest},
+    request::{SdkRequest, Wire},
     response::SdkResponse,
 };
 
 /// The user's HTTP client with a stack in front of it. Calls that are not ours pass untouched.
 pub(super) struct StackedClient<S> {
-    pub(super) inner: SharedHttpClient,
-    pub(super) stack: S,
+    inner: SharedHttpClient,
+    stack: Arc<S>,
+}
+
+impl<S> StackedClient<S> {
+    pub(super) fn new(inner: SharedHttpClient, stack: S) -> Self {
+        let stack = Arc::new(stack);
+        Self { inner, stack }
+    }
 }
 
 /// How the client shows itself in `Debug`, by which it is known again.
@@ -57,11 +63,8 @@ where
         components: &RuntimeComponents,
     ) -> SharedHttpConnector {
         SharedHttpConnector::new(StackedConnector {
-            stack: self.stack.clone(),
-            base: Arc::new(Base {
-                connector: self.inner.http_connector(settings, components),
-                components: components.clone(),
-            }),
+            inner: self.inner.http_connector(settings, components),
+            stack: Arc::clone(&self.stack),
         })
     }
 
@@ -122,8 +125,8 @@ impl HttpConnector for NoClient {
 }
 
 struct StackedConnector<S> {
-    stack: S,
-    base: Arc<Base>,
+    inner: SharedHttpConnector,
+    stack: Arc<S>,
 }
 
 impl<S> HttpConnector for StackedConnector<S>
@@ -135,23 +138,23 @@ where
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let call = request.extension::<Call>().cloned();
         let Some((call, dispatch)) =
-            call.and_then(|call| Some((call.clone(), call.take_dispatch()?)))
+            call.and_then(|call| call.take_dispatch().map(|dispatch| (call, dispatch)))
         else {
-            return self.base.connector.call(request);
+            return self.inner.call(request);
         };
-        let base = Arc::clone(&self.base);
-        let stack = self.stack.clone();
+        let connector = self.inner.clone();
+        let stack = S::clone(&self.stack);
         if request.body().bytes().is_some() {
-            return match SdkRequest::new(request, call.clone(), dispatch, base) {
-                Some(request) => HttpConnectorFuture::new(Stacked::new(stack, request, call)),
+            return match SdkRequest::new(request, call, dispatch, connector) {
+                Some(request) => HttpConnectorFuture::new(Stacked::new(stack, request)),
                 None => HttpConnectorFuture::ready(Err(unrepeatable())),
             };
         }
         HttpConnectorFuture::new(async move {
             let request = in_memory(request).await.map_err(ConnectorError::user)?;
-            let request = SdkRequest::new(request, call.clone(), dispatch, base);
+            let request = SdkRequest::new(request, call, dispatch, connector);
             let request = request.ok_or_else(unrepeatable)?;
-            Stacked::new(stack, request, call).await
+            Stacked::new(stack, request).await
         })
     }
 }
@@ -173,9 +176,7 @@ pin_project! {
     where
         S: Service<SdkRequest>,
     {
-        call: Call,
-        clock: SharedTimeSource,
-        started: SystemTime,
+        wire: Arc<Wire>,
         #[pin]
         state: State<S, S::Future>,
     }
@@ -190,12 +191,9 @@ pin_project! {
 }
 
 impl<S: Service<SdkRequest>> Stacked<S> {
-    fn new(stack: S, request: SdkRequest, call: Call) -> Self {
-        let clock = request.time_source();
+    fn new(stack: S, request: SdkRequest) -> Self {
         Self {
-            call,
-            started: clock.now(),
-            clock,
+            wire: Arc::clone(request.wire()),
             state: State::Readying {
                 stack,
                 request: Some(request),
@@ -228,9 +226,10 @@ where
                 StateProj::Called { answer } => break ready!(answer.poll(cx)),
             }
         };
-        let http = outcome::for_the_sdk(result.map_err(Into::into), this.call);
+        let wire = &**this.wire;
+        let http = outcome::for_the_sdk(result.map_err(Into::into), &wire.call);
         Poll::Ready(http.map(|mut http| {
-            hide_the_wait(&mut http, *this.started, this.clock.now());
+            hide_the_wait(&mut http, wire.signed_at, wire.parts.time.now());
             http
         }))
     }
@@ -239,10 +238,10 @@ where
 /// The SDK takes the time that a call spent here for time on the wire, and the middle of it for the
 /// time at which the answer was dated: a wait of a minute would have it date the next signature half
 /// a minute ahead. An answer with an age is one that it does not measure by.
-fn hide_the_wait(http: &mut HttpResponse, started: SystemTime, ended: SystemTime) {
+fn hide_the_wait(http: &mut HttpResponse, signed: SystemTime, ended: SystemTime) {
     /// The most that a wait may mislead the SDK by, twice: `Date` itself is no more exact.
     const HARMLESS: Duration = Duration::from_secs(2);
-    let took = ended.duration_since(started).unwrap_or_default();
+    let took = ended.duration_since(signed).unwrap_or_default();
     if took > HARMLESS && !http.headers().contains_key("age") {
         http.headers_mut().insert("age", "0");
     }

@@ -25,6 +25,7 @@
 mod address;
 mod answer;
 mod attempt;
+mod begin;
 mod body;
 mod call;
 mod clock;
@@ -33,6 +34,9 @@ mod http_client;
 mod interceptor;
 mod options;
 mod outcome;
+mod part;
+mod parts;
+mod plain;
 mod request;
 mod response;
 mod sign;
@@ -48,7 +52,8 @@ use aws_sdk_bedrockruntime::config::{
 };
 use aws_smithy_runtime::client::defaults::default_http_client_plugin_v2;
 use aws_smithy_runtime_api::client::{
-    runtime_components::RuntimeComponentsBuilder, runtime_plugin::RuntimePlugin,
+    interceptors::SharedInterceptor, runtime_components::RuntimeComponentsBuilder,
+    runtime_plugin::RuntimePlugin,
 };
 use tower_layer::Layer;
 use tower_service::Service;
@@ -59,7 +64,10 @@ use crate::{
     stream::{HoldBack, StreamLimits},
 };
 
-use self::http_client::{MARK, NoClient, StackedClient};
+use self::{
+    http_client::{MARK, NoClient, StackedClient},
+    part::Part,
+};
 
 pub use self::{
     interceptor::ResilienceInterceptor, options::CallOptions, request::SdkRequest,
@@ -116,9 +124,10 @@ where
         let home = built.region().map(|region| Region::from(region.as_ref()));
         let transport = SdkTransport::new(home.clone(), self.streams);
         let stack = self.layer.layer(transport);
+        let mut config = config.http_client(StackedClient::new(inner, stack));
+        // Nobody can name it to disable it, so nothing need be looked up for each of its hooks.
+        config.push_interceptor(SharedInterceptor::permanent(Part::new(home)));
         config
-            .interceptor(ResilienceInterceptor::part(home))
-            .http_client(StackedClient { inner, stack })
     }
 }
 

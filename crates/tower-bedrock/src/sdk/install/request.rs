@@ -4,15 +4,14 @@ use std::{
     time::SystemTime,
 };
 
-use aws_smithy_async::time::SharedTimeSource;
 use aws_smithy_runtime_api::client::{
     connection::CaptureSmithyConnection, http::SharedHttpConnector, orchestrator::HttpRequest,
-    runtime_components::RuntimeComponents,
 };
 
 use super::{
     address,
     call::{Call, Dispatch, Told},
+    parts::Parts,
     sign::Signing,
     template::Template,
 };
@@ -26,28 +25,25 @@ use crate::call::{BedrockRequest, CallContext};
 /// `Debug` shows the context, never the request.
 #[derive(Clone)]
 pub struct SdkRequest {
-    context: CallContext,
+    context: Arc<CallContext>,
     wire: Arc<Wire>,
 }
 
 /// What all attempts of a call share.
 pub(super) struct Wire {
-    call: Call,
+    pub(super) call: Call,
     /// What the SDK would have sent, with everything that it and its interceptors hung on it; for the
     /// first attempt to take.
     original: Mutex<Option<HttpRequest>>,
     /// The same, for every other attempt.
     pub(super) template: Template,
     pub(super) signing: Arc<Signing>,
+    pub(super) parts: Parts,
+    /// When the SDK signed its request, by our clock.
     pub(super) signed_at: SystemTime,
     pub(super) connection: Option<CaptureSmithyConnection>,
-    pub(super) base: Arc<Base>,
-}
-
-/// What sends the attempts.
-pub(super) struct Base {
+    /// What sends the attempts.
     pub(super) connector: SharedHttpConnector,
-    pub(super) components: RuntimeComponents,
 }
 
 impl SdkRequest {
@@ -56,17 +52,18 @@ impl SdkRequest {
         original: HttpRequest,
         call: Call,
         dispatch: Dispatch,
-        base: Arc<Base>,
+        connector: SharedHttpConnector,
     ) -> Option<Self> {
-        let context = call.told()?.context.clone();
+        let context = Arc::clone(&call.told()?.context);
         let wire = Wire {
             call,
-            template: Template::of(&original)?,
+            template: Template::of(&original, dispatch.body)?,
             connection: original.extension::<CaptureSmithyConnection>().cloned(),
             original: Mutex::new(Some(original)),
             signing: dispatch.signing,
+            parts: dispatch.parts,
             signed_at: dispatch.signed_at,
-            base,
+            connector,
         };
         Some(Self {
             context,
@@ -74,13 +71,11 @@ impl SdkRequest {
         })
     }
 
-    /// The clock that the SDK goes by.
-    pub(super) fn time_source(&self) -> SharedTimeSource {
-        let components = &self.wire.base.components;
-        components.time_source().unwrap_or_default()
+    pub(super) const fn wire(&self) -> &Arc<Wire> {
+        &self.wire
     }
 
-    pub(super) fn into_parts(self) -> (CallContext, Arc<Wire>) {
+    pub(super) fn into_parts(self) -> (Arc<CallContext>, Arc<Wire>) {
         (self.context, self.wire)
     }
 }
@@ -104,15 +99,16 @@ impl BedrockRequest for SdkRequest {
         &self.context
     }
 
+    /// What clones share is parted here: an attempt's context is its own.
     fn context_mut(&mut self) -> &mut CallContext {
-        &mut self.context
+        Arc::make_mut(&mut self.context)
     }
 
     /// Conversations can be told: their body is written again.
     fn set_max_output_tokens(&mut self, tokens: u32) -> bool {
         let can_be_told = address::takes_max_tokens(&self.context);
         if can_be_told {
-            self.context.tokens.max_output = Some(tokens);
+            self.context_mut().tokens.max_output = Some(tokens);
         }
         can_be_told
     }

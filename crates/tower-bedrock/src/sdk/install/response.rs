@@ -3,10 +3,7 @@ use std::{fmt, sync::OnceLock};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_types::body::SdkBody;
 
-use super::{
-    answer::{self, Told},
-    tap::Tap,
-};
+use super::{answer, tap::Tap};
 use crate::{
     call::Operation,
     reply::{BedrockResponse, Finish, Served, Usage, Watcher},
@@ -25,8 +22,9 @@ pub struct SdkResponse {
 }
 
 enum Kind {
-    /// Of this operation, and what it tells, once somebody has asked.
-    Whole(Operation, OnceLock<Box<Told>>),
+    /// Of this operation, and what it used, once somebody has asked: the SDK reads the answer too, and
+    /// nobody may need it twice.
+    Whole(Operation, OnceLock<Option<Usage>>),
     Stream(Box<Tap>),
 }
 
@@ -57,24 +55,21 @@ impl SdkResponse {
     /// What a whole answer used; `None` for a stream, and where the service did not say.
     #[must_use]
     pub fn usage(&self) -> Option<Usage> {
-        self.told()?.counts?.usage(self.served.route.model.as_ref())
-    }
-
-    /// What a whole answer tells beside its content. Read when it is first asked for: the SDK reads
-    /// the answer too, and nobody may need it twice.
-    fn told(&self) -> Option<&Told> {
-        match &self.kind {
-            Kind::Whole(operation, told) => {
-                Some(told.get_or_init(|| Box::new(answer::read(*operation, &self.http))))
-            }
-            Kind::Stream(_) => None,
-        }
+        let Kind::Whole(operation, usage) = &self.kind else {
+            return None;
+        };
+        *usage.get_or_init(|| {
+            let counts = answer::counts(*operation, &self.http)?;
+            counts.usage(self.served.route.model.as_ref())
+        })
     }
 
     /// By whom and how the call was served, with what the answer itself tells of it.
     pub(super) fn served_as_told(&self) -> Served {
         let mut served = self.served.clone();
-        if let Some(tier) = self.told().and_then(|told| told.tier) {
+        if let Kind::Whole(operation, _) = &self.kind
+            && let Some(tier) = answer::tier(*operation, &self.http)
+        {
             served.route.tier = tier;
         }
         served

@@ -10,7 +10,7 @@ use aws_runtime::{
     service_clock_skew::DisableClockSkewCorrection,
 };
 use aws_sdk_bedrockruntime::config::endpoint::Params;
-use aws_smithy_async::time::StaticTimeSource;
+use aws_smithy_async::time::{SharedTimeSource, StaticTimeSource};
 use aws_smithy_runtime_api::{
     box_error::BoxError,
     client::{
@@ -18,7 +18,6 @@ use aws_smithy_runtime_api::{
         endpoint::EndpointResolverParams,
         identity::ResolveCachedIdentity,
         orchestrator::HttpRequest,
-        runtime_components::RuntimeComponents,
     },
 };
 use aws_smithy_types::{
@@ -29,6 +28,7 @@ use aws_smithy_types::{
 };
 use aws_types::{SigningName, region::SigningRegion};
 
+use super::parts::Parts;
 use crate::route::Region;
 
 /// What the SDK signs a call's requests by, as it stood when it signed the first.
@@ -46,16 +46,27 @@ pub(super) struct Signing {
 }
 
 /// How a request is authenticated.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Scheme<'a> {
-    /// By a signature over some of its headers, which stand here as SigV4 lists them.
-    SigV4 { signed_headers: &'a str },
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Scheme {
+    /// By a signature over some of its headers.
+    SigV4,
     /// By a token that says nothing of the request.
     Bearer,
     /// By a signature that only the SDK could make again.
     Foreign,
     /// Not at all, or by something of the user's own.
     Unknown,
+}
+
+impl Scheme {
+    /// What the SDK calls it, if it can be signed by again.
+    pub(super) fn id(self) -> Option<AuthSchemeId> {
+        match self {
+            Self::SigV4 => Some(AuthSchemeId::new("sigv4")),
+            Self::Bearer => Some(AuthSchemeId::new("httpBearerAuth")),
+            Self::Foreign | Self::Unknown => None,
+        }
+    }
 }
 
 /// The last [`Signing`] of a client, which the next call's is as a rule.
@@ -106,31 +117,25 @@ impl Signing {
         request: &mut HttpRequest,
         endpoint: Option<&Endpoint>,
         region: Option<&Region>,
-        components: &RuntimeComponents,
+        parts: &Parts,
         now: SystemTime,
     ) -> Result<(), BoxError> {
-        let scheme = scheme(request);
-        let id = match &scheme {
-            Scheme::SigV4 { .. } => AuthSchemeId::new("sigv4"),
-            Scheme::Bearer => AuthSchemeId::new("httpBearerAuth"),
+        let unsigned = match scheme(request) {
+            Scheme::SigV4 => unsigned_headers(request),
+            Scheme::Bearer => Vec::new(),
             Scheme::Unknown => return Ok(()),
             Scheme::Foreign => return Err("this kind of signature cannot be made again".into()),
         };
-        let unsigned = match scheme {
-            Scheme::SigV4 { signed_headers } => unsigned_headers(request, signed_headers),
-            _ => Vec::new(),
-        };
+        let auth = parts
+            .auth
+            .as_ref()
+            .ok_or("the SDK does not know what it signed with")?;
 
         let bag = self.bag(region);
-        let auth = components
-            .auth_scheme(&id)
-            .ok_or("the SDK does not know the scheme that it signed with")?;
-        let identities = auth
-            .identity_resolver(components)
-            .ok_or("the SDK has no identity to sign with")?;
-        let identity = components
-            .identity_cache()
-            .resolve_cached_identity(identities, components, &bag)
+        let components = parts.components(auth, parts.time.clone())?;
+        let identity = parts
+            .identities
+            .resolve_cached_identity(auth.identity.clone(), &components, &bag)
             .await?;
 
         let headers = request.headers_mut();
@@ -140,14 +145,11 @@ impl Signing {
         for name in SIGNATURE {
             headers.remove(name);
         }
-        let dated = components
-            .to_builder()
-            .with_time_source(Some(StaticTimeSource::new(now)))
-            .build()?;
-        auth.signer().sign_http_request(
+        let dated = parts.components(auth, SharedTimeSource::new(StaticTimeSource::new(now)))?;
+        auth.scheme.signer().sign_http_request(
             request,
             &identity,
-            auth_config(endpoint, &id),
+            auth_config(endpoint, &auth.id),
             &dated,
             &bag,
         )?;
@@ -197,23 +199,12 @@ const SIGNATURE: [&str; 4] = [
 ];
 
 /// How `request` is authenticated.
-pub(super) fn scheme(request: &HttpRequest) -> Scheme<'_> {
-    let Some(authorization) = request.headers().get("authorization") else {
-        return Scheme::Unknown;
-    };
-    let (scheme, parameters) = authorization.split_once(' ').unwrap_or((authorization, ""));
-    match scheme {
-        "AWS4-HMAC-SHA256" => {
-            let signed = parameters.split(',').find_map(|part| {
-                let (name, value) = part.trim().split_once('=')?;
-                (name == "SignedHeaders").then_some(value)
-            });
-            Scheme::SigV4 {
-                signed_headers: signed.unwrap_or_default(),
-            }
-        }
-        "AWS4-ECDSA-P256-SHA256" => Scheme::Foreign,
-        "Bearer" => Scheme::Bearer,
+pub(super) fn scheme(request: &HttpRequest) -> Scheme {
+    let authorization = request.headers().get("authorization");
+    match authorization.and_then(|value| value.split_once(' ')) {
+        Some(("AWS4-HMAC-SHA256", _)) => Scheme::SigV4,
+        Some(("AWS4-ECDSA-P256-SHA256", _)) => Scheme::Foreign,
+        Some(("Bearer", _)) => Scheme::Bearer,
         _ => Scheme::Unknown,
     }
 }
@@ -240,7 +231,14 @@ pub(super) fn between(one: SystemTime, other: SystemTime) -> Duration {
         .unwrap_or_else(|error| error.duration())
 }
 
-fn unsigned_headers(request: &HttpRequest, signed: &str) -> Vec<(String, String)> {
+/// The headers of a request that its signature does not cover.
+fn unsigned_headers(request: &HttpRequest) -> Vec<(String, String)> {
+    let authorization = request.headers().get("authorization").unwrap_or_default();
+    let signed = authorization.split([',', ' ']).find_map(|part| {
+        let (name, value) = part.split_once('=')?;
+        (name == "SignedHeaders").then_some(value)
+    });
+    let signed = signed.unwrap_or_default();
     let is_signed = |name: &str| signed.split(';').any(|known| known == name);
     request
         .headers()

@@ -7,43 +7,52 @@ use aws_smithy_types::body::SdkBody;
 /// never need it.
 pub(super) struct Template {
     /// Method, URI, and a header on each line.
-    head: String,
+    head: Vec<u8>,
     body: SdkBody,
 }
 
 impl Template {
-    /// `None` if the body can be read only once.
-    pub(super) fn of(request: &HttpRequest) -> Option<Self> {
-        /// A signed request of the SDK's has about a dozen headers.
-        const HEADERS: usize = 1024;
+    /// `signed` is the body that was signed, where that is known; the request's own may have been
+    /// wrapped since, by what costs more to copy than the bytes. `None` if the body can be read only
+    /// once.
+    pub(super) fn of(request: &HttpRequest, signed: Option<SdkBody>) -> Option<Self> {
+        let is_same = |signed: &SdkBody| {
+            let (signed, sent) = (signed.bytes(), request.body().bytes());
+            signed.map(<[u8]>::as_ptr_range) == sent.map(<[u8]>::as_ptr_range) && sent.is_some()
+        };
+        let body = match signed.filter(is_same) {
+            Some(signed) => signed,
+            None => request.body().try_clone()?,
+        };
         let (method, uri) = (request.method(), request.uri());
-        let mut head = Vec::with_capacity(method.len() + uri.len() + HEADERS);
+        let headers = || request.headers().iter_bytes();
+        let length = headers()
+            .map(|(name, value)| 1 + name.len() + 1 + value.len())
+            .sum::<usize>();
+        let mut head = Vec::with_capacity(method.len() + 1 + uri.len() + length);
         head.extend_from_slice(method.as_bytes());
         head.push(b' ');
         head.extend_from_slice(uri.as_bytes());
-        for (name, value) in request.headers().iter_bytes() {
+        for (name, value) in headers() {
             head.push(b'\n');
             head.extend_from_slice(name.as_bytes());
             head.push(b':');
             head.extend_from_slice(value);
         }
-        let body = request.body().try_clone()?;
-        // A header that is not UTF-8 would be none of the SDK's, which could not read it either.
-        let head = String::from_utf8(head).ok()?;
         Some(Self { head, body })
     }
 
     /// A header of it.
     pub(super) fn header(&self, name: &str) -> Option<&str> {
-        let mut headers = self.head.split('\n').skip(1);
-        headers
+        self.lines()
+            .skip(1)
             .find_map(|line| line.split_once(':').filter(|(known, _)| *known == name))
             .map(|(_, value)| value)
     }
 
     /// The request again.
     pub(super) fn request(&self) -> Result<HttpRequest, HttpError> {
-        let mut lines = self.head.split('\n');
+        let mut lines = self.lines();
         let first = lines.next().unwrap_or_default();
         let (method, uri) = first.split_once(' ').unwrap_or_default();
         let body = self.body.try_clone().unwrap_or_else(SdkBody::taken);
@@ -57,5 +66,11 @@ impl Template {
                 .append(name.to_owned(), value.to_owned());
         }
         Ok(request)
+    }
+
+    /// A header that is not UTF-8 would be none of the SDK's, which could not read it either.
+    fn lines(&self) -> impl Iterator<Item = &str> {
+        let lines = self.head.split(|byte| *byte == b'\n');
+        lines.filter_map(|line| std::str::from_utf8(line).ok())
     }
 }

@@ -9,6 +9,7 @@ use tower_service::Service;
 
 use super::{attempt::Attempt, clock::ServiceClock, request::SdkRequest, response::SdkResponse};
 use crate::{
+    call::CallContext,
     cause::Cause,
     error::{Error, RawError},
     route::Region,
@@ -51,6 +52,20 @@ pub(super) struct Shared {
     pub(super) streams: StreamOptions,
 }
 
+impl Shared {
+    /// The region that `call` goes to.
+    pub(super) fn region<'a>(&'a self, call: &'a CallContext) -> Option<&'a Region> {
+        call.route.region.as_ref().or(self.home.as_ref())
+    }
+
+    /// `call` with the home region in the place of none.
+    pub(super) fn located(&self, call: &CallContext) -> CallContext {
+        let mut call = call.clone();
+        call.route.region = self.region(&call).cloned();
+        call
+    }
+}
+
 impl SdkTransport {
     pub(super) fn new(home: Option<Region>, streams: StreamOptions) -> Self {
         Self(Arc::new(Shared {
@@ -71,20 +86,16 @@ impl Service<SdkRequest> for SdkTransport {
     }
 
     fn call(&mut self, request: SdkRequest) -> Self::Future {
-        let (mut call, wire) = request.into_parts();
-        if call.route.region.is_none() {
-            call.route.region.clone_from(&self.0.home);
-        }
-        let deadline = call.deadline;
-        let attempt = Attempt::new(Arc::clone(&self.0), call, wire);
-        let Some(deadline) = deadline else {
-            return ResponseFuture::sent(attempt.run());
+        let (call, wire) = request.into_parts();
+        let shared = Arc::clone(&self.0);
+        let attempt = Attempt::new(Arc::clone(&shared), Arc::clone(&call), wire);
+        let Some(deadline) = call.deadline else {
+            return attempt.run();
         };
-        let call = attempt.call().clone();
         let cut = move || {
             let error = Error::new(Cause::DeadlineExceeded)
                 .with_message("the call's deadline passed before the service answered");
-            error.with_context(&call)
+            error.with_context(&shared.located(&call))
         };
         // A timeout polls what it bounds once, whatever the time: that would send.
         if deadline <= Instant::now() {

@@ -1,68 +1,80 @@
 //! Reads an answer to its end.
 
 use std::{
-    future::poll_fn,
     mem,
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
 use aws_smithy_types::body::{Error, SdkBody};
 use bytes::{Bytes, BytesMut};
-use http_body::{Body, Frame};
+use http_body::Body;
 
-/// Reads `body` to its end. As a rule it came together with its head; only what did not is watched by
-/// `guard`, whose timer would cost more than all the rest.
-pub(super) async fn read(
+/// What is read of a body so far.
+pub(super) struct Reader {
     body: SdkBody,
-    guard: impl FnOnce(SdkBody) -> SdkBody,
-) -> Result<Bytes, Error> {
-    let mut reader = Reader {
-        body,
-        guard: Some(guard),
-    };
-    let mut first = Bytes::new();
-    let mut rest = BytesMut::new();
-    while let Some(frame) = poll_fn(|cx| reader.poll(cx)).await {
-        let Ok(chunk) = frame?.into_data() else {
-            continue;
-        };
-        if first.is_empty() {
-            first = chunk;
-        } else {
-            if rest.is_empty() {
-                rest.extend_from_slice(&first);
-            }
-            rest.extend_from_slice(&chunk);
-        }
-        if reader.body.is_end_stream() {
-            break;
+    is_guarded: bool,
+    /// What came first, until there is more: as a rule it is all.
+    first: Bytes,
+    rest: BytesMut,
+}
+
+impl Reader {
+    pub(super) fn new(body: SdkBody) -> Self {
+        Self {
+            body,
+            is_guarded: false,
+            first: Bytes::new(),
+            rest: BytesMut::new(),
         }
     }
-    Ok(if rest.is_empty() {
-        first
-    } else {
-        rest.freeze()
-    })
-}
 
-struct Reader<G> {
-    body: SdkBody,
-    guard: Option<G>,
-}
-
-impl<G: FnOnce(SdkBody) -> SdkBody> Reader<G> {
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
-        if let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(cx) {
-            return Poll::Ready(frame);
-        }
-        match self.guard.take() {
-            Some(guard) => {
-                let body = mem::replace(&mut self.body, SdkBody::taken());
-                self.body = guard(body);
-                Pin::new(&mut self.body).poll_frame(cx)
+    /// Reads on to the end. As a rule a body comes together with its head; only what does not is
+    /// watched by `guard`, whose timer would cost more than all the rest.
+    pub(super) fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        guard: impl FnOnce(SdkBody) -> SdkBody,
+    ) -> Poll<Result<Bytes, Error>> {
+        let mut guard = Some(guard).filter(|_| !self.is_guarded);
+        loop {
+            let frame = match (Pin::new(&mut self.body).poll_frame(cx), guard.take()) {
+                (Poll::Pending, Some(guard)) => {
+                    let body = mem::replace(&mut self.body, SdkBody::taken());
+                    self.body = guard(body);
+                    self.is_guarded = true;
+                    continue;
+                }
+                (frame, unused) => {
+                    guard = unused;
+                    ready!(frame)
+                }
+            };
+            let is_last = match frame {
+                Some(frame) => {
+                    if let Ok(chunk) = frame?.into_data() {
+                        self.keep(chunk);
+                    }
+                    self.body.is_end_stream()
+                }
+                None => true,
+            };
+            if is_last {
+                let (first, rest) = (mem::take(&mut self.first), mem::take(&mut self.rest));
+                let is_one = rest.is_empty();
+                return Poll::Ready(Ok(if is_one { first } else { rest.freeze() }));
             }
-            None => Poll::Pending,
         }
+    }
+
+    fn keep(&mut self, chunk: Bytes) {
+        if self.first.is_empty() {
+            self.first = chunk;
+            return;
+        }
+        if self.rest.is_empty() {
+            self.rest.extend_from_slice(&self.first);
+        }
+        self.rest.extend_from_slice(&chunk);
     }
 }

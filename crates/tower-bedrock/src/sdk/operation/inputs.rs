@@ -1,5 +1,7 @@
 //! The inputs of the operations, as the layers see them.
 
+use std::cell::RefCell;
+
 use aws_sdk_bedrockruntime::{
     operation::{
         apply_guardrail::ApplyGuardrailInput, converse::ConverseInput,
@@ -22,10 +24,25 @@ use crate::{
 /// sending the call tells what is wrong with it.
 fn context(operation: Operation, model: Option<&str>) -> CallContext {
     let route = Route {
-        model: model.and_then(|id| ModelId::new(id).ok()),
+        model: model.and_then(parsed),
         ..Route::default()
     };
     CallContext::new(operation, route)
+}
+
+thread_local! {
+    /// As a rule a program calls the same model again.
+    static LAST: RefCell<Option<ModelId>> = const { RefCell::new(None) };
+}
+
+fn parsed(id: &str) -> Option<ModelId> {
+    LAST.with_borrow_mut(|last| match last {
+        Some(model) if model.as_str() == id => Some(model.clone()),
+        _ => {
+            let model = ModelId::new(id).ok()?;
+            Some(last.insert(model).clone())
+        }
+    })
 }
 
 /// A conversation, whole and as a stream: the inputs have the same fields, and no common trait.
