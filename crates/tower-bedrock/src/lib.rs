@@ -61,6 +61,8 @@
 //!
 //! * `aws` (default): the [`Bedrock`] service and the conversions from the SDK's types. Without it
 //!   the layers build alone and no crate of the SDK is in the tree.
+//! * `metrics` (default): stacks count what they do, in whatever recorder of the `metrics` facade is
+//!   installed; the module `metrics` lists what.
 //! * `default-https-client`: the HTTPS client that the SDK would use by itself.
 //! * `axum`: [`Error`] answers for itself in a handler, as `ErrorResponse` says.
 //!

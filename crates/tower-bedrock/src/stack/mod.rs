@@ -31,6 +31,7 @@
 //! | layer | by default |
 //! |---|---|
 //! | `Trace` of calls | with the feature `tracing`: a span around each call, and one around each attempt inside of `Retry` |
+//! | `CallMetrics` | with the feature `metrics`: counts calls by what comes of them; `AttemptMetrics`, directly around `Classify`, counts what goes out |
 //! | [`Fallback`](crate::Fallback) | knows no other route: calls stay where they are sent until a [`Ladder`](crate::Ladder) says where else they may go. Asks circuits, quotas and pools before it sends a call anywhere |
 //! | [`Retry`](crate::Retry) | the [`Reactions`](crate::Reactions) table, a budget of 500 tokens; not after a timeout, because the work may be billed twice (a ladder that is set does move on then) |
 //! | [`CircuitBreaker`](crate::CircuitBreaker) | one circuit for each route; opens when half of the calls of a minute, or ten in a row, fail |
@@ -88,7 +89,8 @@
 //! # }
 //! ```
 //!
-//! Written like this, calls have no default deadline, and layers of one's own can go in between.
+//! Written like this, calls have no default deadline, nothing is counted or traced, and layers of one's
+//! own can go in between.
 
 mod builder;
 mod error;

@@ -15,7 +15,7 @@ use crate::{call::BedrockRequest, error::Error, metrics::Metrics, reply::Bedrock
 ///
 /// An attempt counts once, when it is over. A stream is over when its last event was seen, when it
 /// failed, or when its reader dropped it; so a throttle in the middle of a stream is a throttle, and
-/// a stream that is cut is a [transport error](super::names::INVOCATION_TRANSPORT_ERRORS).
+/// a stream that is cut is a [transport error](crate::metrics::names::INVOCATION_TRANSPORT_ERRORS).
 ///
 /// # Shared state
 ///
@@ -28,7 +28,7 @@ use crate::{call::BedrockRequest, error::Error, metrics::Metrics, reply::Bedrock
 /// # Cancellation
 ///
 /// Dropping the future drops the inner future. If it was ever polled, the attempt counts as
-/// [dropped](super::names::INVOCATIONS_DROPPED), or as a transport error if its deadline has passed.
+/// [dropped](crate::metrics::names::INVOCATIONS_DROPPED), or as a transport error if its deadline has passed.
 ///
 /// # Errors
 ///
