@@ -19,6 +19,9 @@ pub(crate) struct Variable {
     pub(crate) name: String,
     pub(crate) label: String,
     pub(crate) query: String,
+    /// What "All" stands for, if not for every value that there is: `.*` also finds what comes later.
+    #[serde(default)]
+    pub(crate) all: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -80,7 +80,7 @@ fn datasource() -> Value {
 }
 
 fn variable(variable: &Variable) -> Value {
-    json!({
+    let mut json = json!({
         "name": variable.name,
         "label": variable.label,
         "type": "query",
@@ -93,7 +93,11 @@ fn variable(variable: &Variable) -> Value {
         "includeAll": true,
         "current": { "selected": true, "text": ["All"], "value": ["$__all"] },
         "options": [],
-    })
+    });
+    if let Some(all) = &variable.all {
+        json["allValue"] = json!(all);
+    }
+    json
 }
 
 /// Rows below each other, and in each row its panels from left to right.
