@@ -1,13 +1,11 @@
 use std::{fmt, sync::Arc};
 
-use ::metrics::{Label, SharedString};
+use ::metrics::Label;
 
 use super::{
     attempts::Attempts,
     calls::Calls,
     labels::{Bounds, Labels},
-    names::Metric,
-    recorder,
 };
 use crate::route::Region;
 
@@ -73,7 +71,8 @@ pub struct Metrics(pub(super) Arc<Shared>);
 
 pub(super) struct Shared {
     settings: Settings,
-    pub(super) labels: Labels,
+    /// What handles keep: they are kept here themselves.
+    pub(super) labels: Arc<Labels>,
     pub(super) attempts: Attempts,
     pub(super) calls: Calls,
 }
@@ -103,7 +102,11 @@ impl Metrics {
 
     fn of(settings: Settings) -> Self {
         Self(Arc::new(Shared {
-            labels: Labels::new(settings.home.clone(), settings.bounds),
+            labels: Arc::new(Labels::new(
+                settings.home.clone(),
+                settings.bounds,
+                settings.own_labels.clone(),
+            )),
             settings,
             attempts: Attempts::default(),
             calls: Calls::default(),
@@ -164,28 +167,8 @@ impl Metrics {
         self.change(|settings| settings.own_labels.push(label))
     }
 
-    /// The labels of `metric` with their values, and those of its own.
-    pub(super) fn labels<const N: usize>(
-        &self,
-        metric: &Metric,
-        values: [SharedString; N],
-    ) -> Vec<Label> {
-        let mut labels = recorder::labels(metric, values);
-        labels.extend(self.0.settings.own_labels.iter().cloned());
-        labels
-    }
-
-    /// The same with the tenant, if tenants are labelled.
-    pub(super) fn labels_of_tenant<const N: usize>(
-        &self,
-        metric: &Metric,
-        values: [SharedString; N],
-        tenant: Option<&str>,
-    ) -> Vec<Label> {
-        let mut labels = self.labels(metric, values);
-        let tenant = self.0.labels.tenant(tenant);
-        labels.extend(tenant.map(|tenant| Label::new("tenant", tenant)));
-        labels
+    pub(super) fn labels(&self) -> &Arc<Labels> {
+        &self.0.labels
     }
 }
 

@@ -5,7 +5,9 @@ use std::{
     sync::{Arc, PoisonError, RwLock},
 };
 
-use ::metrics::SharedString;
+use ::metrics::{Label, SharedString};
+
+use super::names::Metric;
 
 use crate::{
     model_id::ModelId,
@@ -51,15 +53,16 @@ impl Bounded {
     }
 }
 
-/// The labels of models, regions, quota keys, pools and tenants.
+/// The labels of models, regions, quota keys, pools and tenants, and those that stand on everything.
 #[derive(Debug)]
 pub(super) struct Labels {
-    pub(super) home: Option<Region>,
+    home: Option<Region>,
     models: Bounded,
     regions: Bounded,
     keys: Bounded,
     pools: Bounded,
     tenants: Option<Bounded>,
+    own: Vec<Label>,
 }
 
 /// How many values a label may have.
@@ -72,7 +75,7 @@ pub(super) struct Bounds {
 }
 
 impl Labels {
-    pub(super) fn new(home: Option<Region>, bounds: Bounds) -> Self {
+    pub(super) fn new(home: Option<Region>, bounds: Bounds, own: Vec<Label>) -> Self {
         Self {
             home,
             models: Bounded::to(bounds.models),
@@ -80,7 +83,38 @@ impl Labels {
             keys: Bounded::to(bounds.keys),
             pools: Bounded::to(bounds.keys),
             tenants: (bounds.tenants > 0).then(|| Bounded::to(bounds.tenants)),
+            own,
         }
+    }
+
+    /// The labels of `metric` with their values; those without a value are left out.
+    pub(super) fn of<const N: usize>(
+        &self,
+        metric: &Metric,
+        values: [SharedString; N],
+    ) -> Vec<Label> {
+        debug_assert_eq!(metric.labels.len(), N, "the labels of {}", metric.name);
+        let pairs = metric.labels.iter().zip(values);
+        pairs
+            .filter(|(_, value)| !value.is_empty())
+            .map(|(&name, value)| Label::new(name, value))
+            .chain(self.own.iter().cloned())
+            .collect()
+    }
+
+    /// The same with the tenant, if tenants are labelled.
+    pub(super) fn of_tenant<const N: usize>(
+        &self,
+        metric: &Metric,
+        values: [SharedString; N],
+        tenant: Option<&str>,
+    ) -> Vec<Label> {
+        let mut labels = self.of(metric, values);
+        if let Some(tenants) = &self.tenants {
+            let tenant = tenant.map_or(NONE, |tenant| tenants.value(tenant));
+            labels.push(Label::new("tenant", tenant));
+        }
+        labels
     }
 
     pub(super) fn model(&self, model: Option<&ModelId>) -> SharedString {
@@ -147,11 +181,5 @@ impl Labels {
 
     pub(super) const fn has_tenants(&self) -> bool {
         self.tenants.is_some()
-    }
-
-    /// The tenant, if tenants are labelled at all.
-    pub(super) fn tenant(&self, tenant: Option<&str>) -> Option<SharedString> {
-        let tenants = self.tenants.as_ref()?;
-        Some(tenant.map_or(NONE, |tenant| tenants.value(tenant)))
     }
 }

@@ -29,10 +29,10 @@ impl Metrics {
             } = event
                 && recorder::is_there()
             {
-                let labels = &metrics.0.labels;
+                let labels = metrics.labels();
                 let cause = SharedString::const_str(cause.map_or("wait", Cause::as_str));
                 let values = [labels.route(from), labels.route(to), cause];
-                let labels = metrics.labels(&FALLBACKS, values);
+                let labels = metrics.labels().of(&FALLBACKS, values);
                 recorder::counter(&FALLBACKS, labels).increment(1);
             }
         }
@@ -45,18 +45,18 @@ impl Metrics {
         move |event| match event {
             _ if !recorder::is_there() => {}
             RetryEvent::Retrying { call, error, after } => {
-                let labels = &metrics.0.labels;
+                let labels = metrics.labels();
                 let route = &call.route;
                 let cause = SharedString::const_str(error.cause().as_str());
                 let model = labels.model(route.model.as_ref());
                 let region = labels.region(route.region.as_ref());
-                let labels = metrics.labels(&RETRIES, [model, region, cause]);
+                let labels = metrics.labels().of(&RETRIES, [model, region, cause]);
                 recorder::counter(&RETRIES, labels).increment(1);
                 metrics.waited("retry", error.cause(), *after);
             }
             RetryEvent::GaveUp { reason, .. } => {
                 let reason = SharedString::const_str(reason.as_str());
-                let labels = metrics.labels(&RETRIES_GIVEN_UP, [reason]);
+                let labels = metrics.labels().of(&RETRIES_GIVEN_UP, [reason]);
                 recorder::counter(&RETRIES_GIVEN_UP, labels).increment(1);
             }
             RetryEvent::Recovered { .. } => {}
@@ -69,7 +69,7 @@ impl Metrics {
         move |event| match event {
             _ if !recorder::is_there() => {}
             CircuitEvent::Changed { transition } => {
-                let labels = &metrics.0.labels;
+                let labels = metrics.labels();
                 let route = &transition.route;
                 let values = [
                     labels.model(route.model.as_ref()),
@@ -77,7 +77,7 @@ impl Metrics {
                     SharedString::const_str(transition.to.as_str()),
                     SharedString::const_str(transition.reason.as_str()),
                 ];
-                let labels = metrics.labels(&CIRCUIT_TRANSITIONS, values);
+                let labels = metrics.labels().of(&CIRCUIT_TRANSITIONS, values);
                 recorder::counter(&CIRCUIT_TRANSITIONS, labels).increment(1);
             }
             CircuitEvent::Refused { call, .. } => {
@@ -128,13 +128,13 @@ impl Metrics {
 
     fn waited(&self, layer: &'static str, cause: Cause, waited: Duration) {
         let values = [layer, cause.as_str()].map(SharedString::const_str);
-        recorder::histogram(&WAIT, self.labels(&WAIT, values)).record(waited);
+        recorder::histogram(&WAIT, self.labels().of(&WAIT, values)).record(waited);
     }
 
     fn refused(&self, call: &CallContext, layer: &'static str, cause: Cause, limit: &'static str) {
         let values = [layer, cause.as_str(), limit].map(SharedString::const_str);
         let tenant = call.tenant.as_deref();
-        let labels = self.labels_of_tenant(&REFUSALS, values, tenant);
+        let labels = self.labels().of_tenant(&REFUSALS, values, tenant);
         recorder::counter(&REFUSALS, labels).increment(1);
     }
 }

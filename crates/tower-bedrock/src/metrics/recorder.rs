@@ -3,8 +3,7 @@
 use std::{cell::Cell, ptr};
 
 use ::metrics::{
-    Counter, Gauge, Histogram, IntoF64, Key, Label, Level, Metadata, Recorder, SharedString,
-    with_recorder,
+    Counter, Gauge, Histogram, IntoF64, Key, Label, Level, Metadata, Recorder, with_recorder,
 };
 
 use super::names::{INVOCATION_LATENCY, Metric};
@@ -63,14 +62,4 @@ pub(super) fn gauge(name: &'static str, labels: Vec<Label>) -> Gauge {
 pub(super) fn histogram(metric: &Metric, labels: Vec<Label>) -> Histogram {
     let key = Key::from_parts(metric.name, labels);
     with_recorder(|recorder| recorder.register_histogram(&key, &METADATA))
-}
-
-/// The labels of `metric` with their values; those without a value are left out.
-pub(super) fn labels<const N: usize>(metric: &Metric, values: [SharedString; N]) -> Vec<Label> {
-    debug_assert_eq!(metric.labels.len(), N, "the labels of {}", metric.name);
-    let pairs = metric.labels.iter().zip(values);
-    pairs
-        .filter(|(_, value)| !value.is_empty())
-        .map(|(&name, value)| Label::new(name, value))
-        .collect()
 }

@@ -198,7 +198,7 @@ impl MetricsReporter {
 
 impl Samples<'_> {
     fn quota(&mut self, snapshot: &QuotaSnapshot) {
-        let key = self.metrics.0.labels.key(&snapshot.key);
+        let key = self.metrics.labels().key(&snapshot.key);
         let day_used = snapshot.day_tokens_used;
         for (limit, quota, learned, settled, held) in [
             (
@@ -260,7 +260,7 @@ impl Samples<'_> {
 
     fn circuits(&mut self, breakers: &CircuitBreakers) {
         for snapshot in breakers.snapshot() {
-            let labels = &self.metrics.0.labels;
+            let labels = self.metrics.labels();
             let route = &snapshot.route;
             let labels = [
                 labels.model(route.model.as_ref()),
@@ -278,7 +278,7 @@ impl Samples<'_> {
 
     fn pools(&mut self, pools: &Pools) {
         for snapshot in pools.snapshot() {
-            let pool = self.metrics.0.labels.pool(&snapshot.key);
+            let pool = self.metrics.labels().pool(&snapshot.key);
             let labels = || [pool.clone()];
             self.add(&POOL_IN_FLIGHT, labels(), snapshot.in_flight as f64);
             self.add(&POOL_LIMIT, labels(), snapshot.limit as f64);
@@ -288,12 +288,12 @@ impl Samples<'_> {
     }
 
     fn add<const N: usize>(&mut self, metric: &Metric, values: [SharedString; N], value: f64) {
-        let labels = self.metrics.labels(metric, values);
+        let labels = self.metrics.labels().of(metric, values);
         *self.gauges.entry((metric.name, labels)).or_default() += value;
     }
 
     fn max<const N: usize>(&mut self, metric: &Metric, values: [SharedString; N], value: f64) {
-        let labels = self.metrics.labels(metric, values);
+        let labels = self.metrics.labels().of(metric, values);
         let highest = self.gauges.entry((metric.name, labels)).or_default();
         *highest = highest.max(value);
     }
@@ -304,7 +304,7 @@ impl Samples<'_> {
         values: [SharedString; N],
         value: u64,
     ) {
-        let labels = self.metrics.labels(metric, values);
+        let labels = self.metrics.labels().of(metric, values);
         let entry = self.counters.entry((metric.name, labels));
         let (_, sum) = entry.or_insert((metric, 0));
         *sum = sum.saturating_add(value);

@@ -15,6 +15,7 @@ use crate::{
     metrics::{
         Metrics,
         cache::Cache,
+        labels::Labels,
         names::{
             CACHE_READ_INPUT_TOKENS, CACHE_WRITE_INPUT_TOKENS, INPUT_TOKENS, INVOCATION_LATENCY,
             INVOCATIONS, INVOCATIONS_DROPPED, Metric, OUTPUT_TOKENS, REFUSALS, STREAM_ENDS,
@@ -44,7 +45,7 @@ struct Key {
 /// The handles of one operation on one route. What a quiet call needs is there at once, the rest
 /// when it first happens.
 pub(super) struct Handles {
-    metrics: Metrics,
+    labels: Arc<Labels>,
     model: SharedString,
     region: SharedString,
     operation: Operation,
@@ -82,7 +83,7 @@ impl Metrics {
 
     fn attempts_in(&self, recorder: usize, call: &CallContext) -> Arc<Handles> {
         let tenant = call.tenant.as_ref();
-        let tenant = tenant.filter(|_| self.0.labels.has_tenants());
+        let tenant = tenant.filter(|_| self.labels().has_tenants());
         let route = &call.route;
         self.0.attempts.0.get(
             |known| {
@@ -99,14 +100,13 @@ impl Metrics {
                 region: route.region.clone(),
                 tenant: tenant.cloned(),
             },
-            || Handles::new(self.clone(), call, tenant.cloned()),
+            || Handles::new(Arc::clone(self.labels()), call, tenant.cloned()),
         )
     }
 }
 
 impl Handles {
-    fn new(metrics: Metrics, call: &CallContext, tenant: Option<Arc<str>>) -> Self {
-        let labels = &metrics.0.labels;
+    fn new(labels: Arc<Labels>, call: &CallContext, tenant: Option<Arc<str>>) -> Self {
         let model = labels.model(call.route.model.as_ref());
         let region = labels.region(call.route.region.as_ref());
         let operation = call.operation;
@@ -115,10 +115,10 @@ impl Handles {
             [model.clone(), region.clone(), operation]
         };
         Self {
-            invocations: recorder::counter(&INVOCATIONS, metrics.labels(&INVOCATIONS, values())),
+            invocations: recorder::counter(&INVOCATIONS, labels.of(&INVOCATIONS, values())),
             latency: recorder::histogram(
                 &INVOCATION_LATENCY,
-                metrics.labels(&INVOCATION_LATENCY, values()),
+                labels.of(&INVOCATION_LATENCY, values()),
             ),
             dropped: OnceLock::new(),
             time_to_first_token: OnceLock::new(),
@@ -127,7 +127,7 @@ impl Handles {
             stream_dropped: OnceLock::new(),
             failed: PerCause::new(),
             stream_failed: PerCause::new(),
-            metrics,
+            labels,
             model,
             region,
             operation,
@@ -141,14 +141,14 @@ impl Handles {
 
     pub(super) fn dropped(&self) -> &Counter {
         self.dropped.get_or_init(|| {
-            let labels = self.labels(&INVOCATIONS_DROPPED);
+            let labels = self.labels_of(&INVOCATIONS_DROPPED);
             recorder::counter(&INVOCATIONS_DROPPED, labels)
         })
     }
 
     pub(super) fn time_to_first_token(&self) -> &Histogram {
         self.time_to_first_token.get_or_init(|| {
-            let labels = self.labels(&TIME_TO_FIRST_TOKEN);
+            let labels = self.labels_of(&TIME_TO_FIRST_TOKEN);
             recorder::histogram(&TIME_TO_FIRST_TOKEN, labels)
         })
     }
@@ -171,7 +171,7 @@ impl Handles {
     fn stream_end(&self, end: &'static str) -> Counter {
         let end = SharedString::const_str(end);
         let values = [self.model.clone(), self.region.clone(), end];
-        let labels = self.metrics.labels(&STREAM_ENDS, values);
+        let labels = self.labels.of(&STREAM_ENDS, values);
         recorder::counter(&STREAM_ENDS, labels)
     }
 
@@ -181,7 +181,7 @@ impl Handles {
             let metric = metric_of(cause, status);
             let [model, region, operation] = self.values();
             let cause = SharedString::const_str(cause.as_str());
-            let labels = (self.metrics).labels(metric, [model, region, operation, cause]);
+            let labels = self.labels.of(metric, [model, region, operation, cause]);
             recorder::counter(metric, labels)
         };
         match cause {
@@ -195,7 +195,7 @@ impl Handles {
     pub(super) fn not_sent(&self, cause: Cause) -> Counter {
         let values = ["bedrock", cause.as_str(), "not_sent"].map(SharedString::const_str);
         let tenant = self.tenant.as_deref();
-        let labels = self.metrics.labels_of_tenant(&REFUSALS, values, tenant);
+        let labels = self.labels.of_tenant(&REFUSALS, values, tenant);
         recorder::counter(&REFUSALS, labels)
     }
 
@@ -215,7 +215,7 @@ impl Handles {
         let counter = |metric: &Metric| {
             let values = [self.model.clone(), self.region.clone()];
             let tenant = self.tenant.as_deref();
-            let labels = self.metrics.labels_of_tenant(metric, values, tenant);
+            let labels = self.labels.of_tenant(metric, values, tenant);
             recorder::counter(metric, labels)
         };
         let usage = |kind| {
@@ -223,7 +223,7 @@ impl Handles {
                 [gen_ai::operation_name(self.operation), PROVIDER, kind]
                     .map(SharedString::const_str);
             let values = [operation, provider, self.model.clone(), kind];
-            let labels = self.metrics.labels(&TOKEN_USAGE, values);
+            let labels = self.labels.of(&TOKEN_USAGE, values);
             recorder::histogram(&TOKEN_USAGE, labels)
         };
         Tokens {
@@ -241,8 +241,8 @@ impl Handles {
         [self.model.clone(), self.region.clone(), operation]
     }
 
-    fn labels(&self, metric: &Metric) -> Vec<::metrics::Label> {
-        self.metrics.labels(metric, self.values())
+    fn labels_of(&self, metric: &Metric) -> Vec<::metrics::Label> {
+        self.labels.of(metric, self.values())
     }
 }
 

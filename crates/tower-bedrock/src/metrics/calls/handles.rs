@@ -13,6 +13,7 @@ use crate::{
         Metrics,
         attempts::PROVIDER,
         cache::Cache,
+        labels::Labels,
         names::{CALLS, DEGRADED_CALLS, OPERATION_DURATION, REFUSALS},
         recorder,
     },
@@ -35,7 +36,7 @@ struct Key {
 /// The handles of one operation of one model. What a quiet call needs is there at once, the rest is
 /// asked for when it happens.
 pub(super) struct Handles {
-    metrics: Metrics,
+    labels: Arc<Labels>,
     model: SharedString,
     operation: Operation,
     tenant: Option<Arc<str>>,
@@ -53,7 +54,7 @@ impl Metrics {
 
     fn calls_in(&self, recorder: usize, call: &CallContext) -> Arc<Handles> {
         let tenant = call.tenant.as_ref();
-        let tenant = tenant.filter(|_| self.0.labels.has_tenants());
+        let tenant = tenant.filter(|_| self.labels().has_tenants());
         let model = &call.route.model;
         self.0.calls.0.get(
             |known| {
@@ -68,16 +69,16 @@ impl Metrics {
                 model: model.clone(),
                 tenant: tenant.cloned(),
             },
-            || Handles::new(self.clone(), call, tenant.cloned()),
+            || Handles::new(Arc::clone(self.labels()), call, tenant.cloned()),
         )
     }
 }
 
 impl Handles {
-    fn new(metrics: Metrics, call: &CallContext, tenant: Option<Arc<str>>) -> Self {
-        let model = metrics.0.labels.model(call.route.model.as_ref());
+    fn new(labels: Arc<Labels>, call: &CallContext, tenant: Option<Arc<str>>) -> Self {
+        let model = labels.model(call.route.model.as_ref());
         let mut handles = Self {
-            metrics,
+            labels,
             model,
             operation: call.operation,
             tenant,
@@ -99,7 +100,7 @@ impl Handles {
         if error.cause() == Cause::NoRouteAllowed {
             let values = ["fallback", cause, "residency"].map(SharedString::const_str);
             let tenant = self.tenant.as_deref();
-            let labels = self.metrics.labels_of_tenant(&REFUSALS, values, tenant);
+            let labels = self.labels.of_tenant(&REFUSALS, values, tenant);
             recorder::counter(&REFUSALS, labels).increment(1);
         }
         (self.ended(cause), self.duration_until(Some(cause)))
@@ -107,22 +108,16 @@ impl Handles {
 
     /// Counts answers of another model or a lower tier, by which.
     pub(super) fn degraded(&self, to: &Route) -> Counter {
-        let to = self.metrics.0.labels.model_on_tier(to);
+        let to = self.labels.model_on_tier(to);
         let values = [self.model.clone(), to];
-        recorder::counter(
-            &DEGRADED_CALLS,
-            self.metrics.labels(&DEGRADED_CALLS, values),
-        )
+        recorder::counter(&DEGRADED_CALLS, self.labels.of(&DEGRADED_CALLS, values))
     }
 
     fn ended(&self, outcome: &'static str) -> Counter {
         let [operation, outcome] = [self.operation.as_str(), outcome].map(SharedString::const_str);
         let values = [self.model.clone(), operation, outcome];
         let tenant = self.tenant.as_deref();
-        recorder::counter(
-            &CALLS,
-            self.metrics.labels_of_tenant(&CALLS, values, tenant),
-        )
+        recorder::counter(&CALLS, self.labels.of_tenant(&CALLS, values, tenant))
     }
 
     /// How long calls take that end in an error of this type, or in none.
@@ -134,7 +129,7 @@ impl Handles {
         ]
         .map(SharedString::const_str);
         let values = [operation, provider, self.model.clone(), error_type];
-        let labels = self.metrics.labels(&OPERATION_DURATION, values);
+        let labels = self.labels.of(&OPERATION_DURATION, values);
         recorder::histogram(&OPERATION_DURATION, labels)
     }
 }

@@ -62,7 +62,7 @@ async fn labels_show_no_account() {
         assert!(all.iter().all(|line| line.contains(shown)), "{all:?}");
         let key = crate::Quotas::new().key(&Route::to(arn(resource).parse().unwrap()));
         assert!(key.to_string().contains(account));
-        assert!(!metrics.0.labels.key(&key).contains(account));
+        assert!(!metrics.labels().key(&key).contains(account));
     }
 }
 
@@ -151,6 +151,18 @@ fn a_recorder_may_be_of_no_size() {
 
 fn line() -> String {
     format!("calls_total{{model={MODEL},operation=Converse,outcome=answered}}")
+}
+
+/// Handles do not keep alive what keeps them.
+#[tokio::test]
+async fn what_is_not_used_any_more_is_freed() {
+    let recorded = Recorded::new();
+    let metrics = Metrics::new();
+    call(&metrics, to(MODEL)).await;
+    assert!(!recorded.take().is_empty());
+    let shared = std::sync::Arc::downgrade(&metrics.0);
+    drop(metrics);
+    assert_eq!(shared.strong_count(), 0);
 }
 
 /// A label of the caller's own stands on everything.
