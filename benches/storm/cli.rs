@@ -9,14 +9,17 @@ use crate::{
     scenario::{self, Extent, Storm},
 };
 
+/// The scenario that compares the simulator with the service.
+pub(crate) const CALIBRATION: &str = "calibration";
+
 /// Plays storms against a simulated Bedrock in virtual time, each with the AWS SDK alone, with retry
 /// loops, with tower-resilience and with tower-bedrock, and compares what is answered.
 #[derive(Debug, Parser)]
 #[command(name = "storm")]
 pub(crate) struct Cli {
     /// Plays this scenario only; may be given several times
-    #[arg(long, value_name = "ID", value_parser = storm)]
-    scenario: Vec<Storm>,
+    #[arg(long, value_name = "ID", value_parser = play)]
+    scenario: Vec<Play>,
 
     /// Plays this policy only; may be given several times
     #[arg(long, value_name = "ID", value_parser = policy)]
@@ -52,7 +55,17 @@ impl Cli {
         if self.scenario.is_empty() {
             return scenario::ALL.to_vec();
         }
-        self.scenario.clone()
+        let storms = self.scenario.iter().filter_map(|play| match play {
+            Play::Storm(storm) => Some(*storm),
+            Play::Calibration => None,
+        });
+        storms.collect()
+    }
+
+    /// Whether the simulator is compared with what was measured of the service.
+    pub(crate) fn calibrates(&self) -> bool {
+        let is_it = |play: &Play| matches!(play, Play::Calibration);
+        self.scenario.is_empty() || self.scenario.iter().any(is_it)
     }
 
     pub(crate) fn policies(&self) -> Vec<Policy> {
@@ -75,10 +88,23 @@ impl Cli {
     }
 }
 
-fn storm(id: &str) -> Result<Storm, String> {
-    let known = || scenario::ALL.iter().map(|storm| storm.id);
-    let found = scenario::ALL.iter().find(|storm| storm.id == id).copied();
-    found.ok_or_else(|| unknown("scenario", known()))
+/// What can be played.
+#[derive(Clone, Debug)]
+enum Play {
+    Storm(Storm),
+    Calibration,
+}
+
+fn play(id: &str) -> Result<Play, String> {
+    if id == CALIBRATION {
+        return Ok(Play::Calibration);
+    }
+    let storms = || scenario::ALL.iter();
+    let found = storms().find(|storm| storm.id == id).copied();
+    found.map(Play::Storm).ok_or_else(|| {
+        let known = storms().map(|storm| storm.id);
+        unknown("scenario", known.chain([CALIBRATION]))
+    })
 }
 
 fn policy(id: &str) -> Result<Policy, String> {

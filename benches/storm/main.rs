@@ -6,6 +6,7 @@
 //! cargo run --release -p benches --bin storm -- --help
 //! ```
 
+mod calibration;
 mod cli;
 mod figures;
 mod load;
@@ -16,6 +17,8 @@ mod report;
 mod scenario;
 mod sdk;
 mod setup;
+#[cfg(test)]
+mod tests;
 mod world;
 
 use std::{process::ExitCode, time::Duration};
@@ -50,11 +53,17 @@ fn run(cli: &Cli) -> Result<()> {
     let (storms, policies, seeds) = (cli.storms(), cli.policies(), cli.seeds());
     let cells = storms.len() * policies.len() * seeds.len();
     let progress = report::progress(cells)?;
-    let report = compare(&storms, &policies, &seeds, cli.extent(), |cell| {
+    let scenes = compare(&storms, &policies, &seeds, cli.extent(), |cell| {
         progress.set_message(cell);
         progress.inc(1);
     })?;
     progress.finish_and_clear();
+    let calibration = if cli.calibrates() {
+        calibration::points()?
+    } else {
+        Vec::new()
+    };
+    let report = Report::new(scenes, calibration);
     if let Some(folder) = &cli.out {
         report.write_into(folder)?;
         eprintln!("written: {}", folder.join("report.html").display());
@@ -74,7 +83,7 @@ fn compare(
     seeds: &[u64],
     extent: Extent,
     on_cell: impl Fn(String),
-) -> Result<Report> {
+) -> Result<Vec<Scene>> {
     let mut scenes = Vec::new();
     for &seed in seeds {
         for storm in storms {
@@ -90,7 +99,7 @@ fn compare(
             scenes.push(Scene::new(*storm, seed, &setup, &oracle, cells));
         }
     }
-    Ok(Report::new(scenes))
+    Ok(scenes)
 }
 
 /// The times of answers that an oracle gives.

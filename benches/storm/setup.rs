@@ -74,6 +74,8 @@ pub(crate) struct Setup {
     /// How many calls an operator lets into flight at a time in one region.
     pub(crate) in_flight: usize,
     pub(crate) line: Option<Line>,
+    /// Whether the model is an imported one, which is known to load for a while.
+    pub(crate) is_imported: bool,
     /// When something is wrong, where a scenario has such a time.
     pub(crate) trouble: Option<Range<Duration>>,
 }
@@ -97,6 +99,7 @@ impl Setup {
             stream: None,
             in_flight: 1000,
             line: None,
+            is_imported: false,
             trouble: None,
         })
     }

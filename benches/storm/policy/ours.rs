@@ -7,7 +7,8 @@ use aws_sdk_bedrockruntime::operation::{
 };
 use tower_bedrock::{
     Bedrock, CircuitBreakers, DefaultStack, FallbackLayer, Jitter, Ladder, Pools, Quota,
-    QuotaWindow, Request, RetryLayer, Route, Rung, Stack, StackBuilder, StackLayer, StreamLimits,
+    QuotaWindow, Request, RetryBudget, RetryLayer, Route, Rung, Stack, StackBuilder, StackLayer,
+    StreamLimits,
     sdk::install::{CallOptions, Resilience},
 };
 
@@ -19,7 +20,8 @@ use crate::{
 };
 
 /// What an operator sets: the quotas that are known, where calls may go, how many are let into
-/// flight, and that timeouts are retried, as the peers do. The rest is default.
+/// flight, that timeouts are retried, as the peers do, and what the documentation asks for where a
+/// model is imported. The rest is default.
 fn stack<S>(builder: StackBuilder<S>, setup: &Setup, seed: u64) -> Result<StackBuilder<S>> {
     let mut ladder = Ladder::new();
     for place in &setup.places[1..] {
@@ -34,13 +36,17 @@ fn stack<S>(builder: StackBuilder<S>, setup: &Setup, seed: u64) -> Result<StackB
         .with_max_in_flight(setup.in_flight)
         .with_max_waiting(setup.jobs.len())
         .with_max_wait(setup.patience);
+    let mut retry = RetryLayer::new()
+        .with_jitter(Jitter::seeded(seed))
+        .retry_timeouts(true);
+    if setup.is_imported {
+        // What the documentation of the budget asks for where a model loads: 50 tokens a call.
+        let tokens = u32::try_from(50 * setup.jobs.len())?;
+        retry = retry.with_budget(RetryBudget::with_capacity(tokens));
+    }
     let mut builder = builder
         .fallback(FallbackLayer::new(ladder)?.with_jitter(Jitter::seeded(seed)))
-        .retry(
-            RetryLayer::new()
-                .with_jitter(Jitter::seeded(seed))
-                .retry_timeouts(true),
-        )
+        .retry(retry)
         .circuit_breaker(breakers)
         .pool(pools);
     for known in &setup.quotas {

@@ -24,8 +24,8 @@ pub(super) const METASTABILITY: Storm = Storm {
 };
 
 fn metastability(seed: u64, extent: Extent) -> Result<Setup, ScenarioError> {
-    let (from, until, end) = extent.of((60, 90, 420), (10, 20, 40));
-    let capacity = extent.of(100.0, 20.0);
+    let (from, until, end) = extent.of((60, 90, 420), (5, 10, 25));
+    let capacity = extent.of(100.0, 5.0);
     let arrivals = Arrivals::Poisson {
         rate: 0.8 * capacity,
         end: Duration::from_secs(end),
@@ -60,13 +60,13 @@ pub(super) const TEN_THOUSAND: Storm = Storm {
 };
 
 fn ten_thousand(seed: u64, extent: Extent) -> Result<Setup, ScenarioError> {
-    let calls = extent.of(10_000, 200);
+    let calls = extent.of(10_000, 60);
     let arrivals = Arrivals::Poisson {
         rate: f64::from(calls) / 10.0,
         end: Duration::from_secs(10),
     };
     let jobs = arrivals.jobs(SHORT, 0, &mut rng(seed, "calls"));
-    let (rpm, tpm) = extent.of((2_000, 4_000_000), (40, 80_000));
+    let (rpm, tpm) = extent.of((2_000, 4_000_000), (15, 30_000));
     let bedrock = Scenario::builder()
         .seed(seed)
         .model(model().rpm(rpm).tpm(tpm));

@@ -27,8 +27,8 @@ pub(super) const OVERLOADED: Storm = Storm {
 };
 
 fn overloaded(seed: u64, extent: Extent) -> Result<Setup, ScenarioError> {
-    let (from, until, end) = extent.of((60, 240, 420), (10, 30, 60));
-    let jobs = per_minute(600, secs(end)).jobs(SHORT, 0, &mut rng(seed, "calls"));
+    let (from, until, end) = extent.of((60, 240, 420), (5, 25, 50));
+    let jobs = per_minute(extent.of(600, 60), secs(end)).jobs(SHORT, 0, &mut rng(seed, "calls"));
     let fault = FaultSpec::error(ErrorText::Overloaded)
         .model(MODEL)
         .probability(0.9)
@@ -57,8 +57,8 @@ pub(super) const REGION_OUTAGE: Storm = Storm {
 };
 
 fn region_outage(seed: u64, extent: Extent) -> Result<Setup, ScenarioError> {
-    let (from, until, end) = extent.of((60, 240, 420), (10, 30, 60));
-    let jobs = per_minute(600, secs(end)).jobs(SHORT, 0, &mut rng(seed, "calls"));
+    let (from, until, end) = extent.of((60, 240, 420), (5, 25, 50));
+    let jobs = per_minute(extent.of(600, 60), secs(end)).jobs(SHORT, 0, &mut rng(seed, "calls"));
     let bedrock = Scenario::builder()
         .seed(seed)
         .model(model().regions([HOME, SECOND]))
@@ -84,9 +84,9 @@ pub(super) const FLAPPING: Storm = Storm {
 };
 
 fn flapping(seed: u64, extent: Extent) -> Result<Setup, ScenarioError> {
-    let minutes = extent.of(8, 2);
+    let minutes = extent.of(8, 1);
     let jobs =
-        per_minute(extent.of(600, 120), secs(60 * minutes)).jobs(SHORT, 0, &mut rng(seed, "calls"));
+        per_minute(extent.of(600, 60), secs(60 * minutes)).jobs(SHORT, 0, &mut rng(seed, "calls"));
     let mut bedrock = Scenario::builder().seed(seed).model(model());
     for minute in 0..minutes {
         let from = 60 * minute + 20;
@@ -109,8 +109,8 @@ pub(super) const COLD_MODEL: Storm = Storm {
 const IMPORTED: &str = "arn:aws:bedrock:us-east-1:123456789012:imported-model/abcdefghijkl";
 
 fn cold_model(seed: u64, extent: Extent) -> Result<Setup, ScenarioError> {
-    let (until, end) = extent.of((90, 300), (30, 60));
-    let jobs = per_minute(120, secs(end)).jobs(SHORT, 0, &mut rng(seed, "calls"));
+    let (until, end) = extent.of((90, 300), (15, 40));
+    let jobs = per_minute(extent.of(120, 60), secs(end)).jobs(SHORT, 0, &mut rng(seed, "calls"));
     let mut imported = model();
     imported.id = IMPORTED.to_owned();
     let cold = FaultSpec::error(ErrorText::ModelNotReady).until(secs(until));
@@ -118,5 +118,6 @@ fn cold_model(seed: u64, extent: Extent) -> Result<Setup, ScenarioError> {
     let mut setup = Setup::new(bedrock, jobs, secs(300))?;
     setup.places = vec![Place::new(IMPORTED, HOME)];
     setup.trouble = Some(secs(0)..secs(until));
+    setup.is_imported = true;
     Ok(setup)
 }

@@ -45,9 +45,9 @@ pub(super) const RPM_BOUND: Storm = Storm {
 };
 
 fn rpm_bound(seed: u64, extent: Extent) -> Result<Setup, ScenarioError> {
-    let end = Duration::from_secs(extent.of(600, 90));
-    let rpm = extent.of(600, 60);
-    let jobs = per_minute(rpm * 3 / 2, end).jobs(SHORT, 0, &mut rng(seed, "calls"));
+    let end = Duration::from_secs(extent.of(600, 60));
+    let (rpm, asked) = extent.of((300, 450), (15, 60));
+    let jobs = per_minute(asked, end).jobs(SHORT, 0, &mut rng(seed, "calls"));
     let bedrock = Scenario::builder().seed(seed).model(model().rpm(rpm));
     let patience = Duration::from_secs(extent.of(120, 30));
     Ok(Setup::new(bedrock, jobs, patience)?.with_known_quotas())
@@ -68,16 +68,16 @@ fn tpm_mixed(seed: u64, extent: Extent) -> Result<Setup, ScenarioError> {
         max_tokens: Some(400),
         output: 150.0,
     };
-    let end = Duration::from_secs(extent.of(600, 90));
-    let per_minute = |calls: u64| per_minute(extent.of(calls * 10, calls), end);
+    let end = Duration::from_secs(extent.of(600, 60));
+    let per_minute = |calls: u64| per_minute(extent.of(calls * 5, calls / 2), end);
     let mut rng = rng(seed, "calls");
     let jobs = merge([
         per_minute(60).jobs(size((100, 500)), 0, &mut rng),
         per_minute(30).jobs(size((1_000, 3_000)), 0, &mut rng),
         per_minute(15).jobs(size((4_000, 8_000)), 0, &mut rng),
     ]);
-    // Together they use about 184 000 tokens a minute, ten times that in the whole version.
-    let tpm = extent.of(1_230_000, 123_000);
+    // The calls use about 920 000 tokens a minute, 92 000 in the quick version.
+    let tpm = extent.of(613_000, 30_000);
     let bedrock = Scenario::builder().seed(seed).model(model().tpm(tpm));
     let patience = Duration::from_secs(extent.of(120, 30));
     Ok(Setup::new(bedrock, jobs, patience)?.with_known_quotas())
@@ -102,11 +102,12 @@ fn max_tokens_unset(seed: u64, extent: Extent) -> Result<Setup, ScenarioError> {
         // Five quota tokens for each of 300.
         output: 1_500.0,
     };
-    let end = Duration::from_secs(extent.of(300, 60));
-    let jobs = per_minute(600, end).jobs(size, 0, &mut rng(seed, "calls"));
+    let end = Duration::from_secs(extent.of(300, 30));
+    let (tpm, asked) = extent.of((2_000_000, 600), (500_000, 120));
+    let jobs = per_minute(asked, end).jobs(size, 0, &mut rng(seed, "calls"));
     let model = ModelSpec::new(CLAUDE)
         .regions([HOME])
-        .tpm(2_000_000)
+        .tpm(tpm)
         .latency(Duration::from_millis(800))
         .latency_jitter(0.5)
         .tokens_per_second(80)
@@ -127,9 +128,9 @@ pub(super) const BURST: Storm = Storm {
 };
 
 fn burst(seed: u64, extent: Extent) -> Result<Setup, ScenarioError> {
-    let calls = extent.of(1000, 60);
+    let calls = extent.of(1000, 40);
     let jobs = Arrivals::Burst { calls }.jobs(SHORT, 0, &mut rng(seed, "calls"));
-    let rpm = extent.of(200, 20);
+    let rpm = extent.of(200, 10);
     let bedrock = Scenario::builder().seed(seed).model(model().rpm(rpm));
     Ok(Setup::new(bedrock, jobs, Duration::from_secs(300))?.with_known_quotas())
 }
@@ -137,21 +138,20 @@ fn burst(seed: u64, extent: Extent) -> Result<Setup, ScenarioError> {
 pub(super) const NOISY_NEIGHBOUR: Storm = Storm {
     id: "noisy-neighbour",
     title: "Noisy neighbour",
-    about: "Four tenants of one application on 600 requests a minute. Three ask for 100 a minute \
-            each, one for 1 200, for five minutes. The quota is known; callers wait for up to a \
+    about: "Four tenants of one application on 300 requests a minute. Three ask for 50 a minute \
+            each, one for 600, for five minutes. The quota is known; callers wait for up to a \
             minute.",
     is_bound_by_known_quota: true,
     setup: noisy_neighbour,
 };
 
 fn noisy_neighbour(seed: u64, extent: Extent) -> Result<Setup, ScenarioError> {
-    let end = Duration::from_secs(extent.of(300, 60));
+    let end = Duration::from_secs(extent.of(300, 30));
     let mut rng = rng(seed, "calls");
-    let asked = [1_200, 100, 100, 100];
-    let jobs = merge((0..).zip(asked).map(|(tenant, calls)| {
-        per_minute(extent.of(calls, calls / 5), end).jobs(SHORT, tenant, &mut rng)
-    }));
-    let rpm = extent.of(600, 120);
+    let (rpm, asked) = extent.of((300, [600, 50, 50, 50]), (20, [80, 10, 10, 10]));
+    let tenants = (0..).zip(asked);
+    let jobs =
+        merge(tenants.map(|(tenant, calls)| per_minute(calls, end).jobs(SHORT, tenant, &mut rng)));
     let bedrock = Scenario::builder().seed(seed).model(model().rpm(rpm));
     let patience = Duration::from_secs(extent.of(60, 20));
     Ok(Setup::new(bedrock, jobs, patience)?.with_known_quotas())
@@ -166,9 +166,9 @@ pub(super) const UNKNOWN_QUOTA: Storm = Storm {
 };
 
 fn unknown_quota(seed: u64, extent: Extent) -> Result<Setup, ScenarioError> {
-    let end = Duration::from_secs(extent.of(1_200, 120));
-    let rpm = extent.of(600, 60);
-    let jobs = per_minute(rpm * 3 / 2, end).jobs(SHORT, 0, &mut rng(seed, "calls"));
+    let end = Duration::from_secs(extent.of(1_200, 60));
+    let (rpm, asked) = extent.of((300, 450), (15, 60));
+    let jobs = per_minute(asked, end).jobs(SHORT, 0, &mut rng(seed, "calls"));
     let bedrock = Scenario::builder().seed(seed).model(model().rpm(rpm));
     Setup::new(bedrock, jobs, Duration::from_secs(120))
 }

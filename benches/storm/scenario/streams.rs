@@ -24,8 +24,8 @@ pub(super) const SLOW_STREAMS: Storm = Storm {
 };
 
 fn slow_streams(seed: u64, extent: Extent) -> Result<Setup, ScenarioError> {
-    let end = Duration::from_secs(extent.of(300, 30));
-    let jobs = per_minute(600, end).jobs(SHORT, 0, &mut rng(seed, "calls"));
+    let end = Duration::from_secs(extent.of(300, 40));
+    let jobs = per_minute(extent.of(600, 60), end).jobs(SHORT, 0, &mut rng(seed, "calls"));
     let late = FaultKind::SlowFirstToken {
         delay: Duration::from_secs(120),
     };
