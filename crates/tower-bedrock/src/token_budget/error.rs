@@ -33,7 +33,8 @@ pub struct BudgetExhausted {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ExhaustedReason {
-    /// Its turn would come after its deadline, or after the longest wait that the layer allows.
+    /// Its turn would come too late to be answered before its deadline, going by how long answers
+    /// take, or after the longest wait that the layer allows.
     Deadline,
     /// It would have to wait, and the layer does not wait.
     WouldWait,

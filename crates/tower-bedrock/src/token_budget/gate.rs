@@ -13,6 +13,7 @@ use std::{
 use tokio::time::Instant;
 
 use super::{
+    answer_time::AnswerTime,
     calibration::Calibration,
     error::{BudgetExhausted, ExhaustedReason},
     estimate::Estimate,
@@ -51,6 +52,7 @@ pub(super) struct State {
     pub(super) queue: WaitQueue,
     pub(super) terms: Terms,
     pub(super) calibration: Calibration,
+    pub(super) answers: AnswerTime,
     pub(super) quota: Option<Quota>,
     /// What became of waiters that have not asked since.
     pub(super) verdicts: HashMap<u64, Verdict>,
@@ -107,6 +109,7 @@ impl Gate {
                 queue: WaitQueue::default(),
                 terms,
                 calibration,
+                answers: AnswerTime::default(),
                 quota: None,
                 verdicts: HashMap::new(),
                 retired: Vec::new(),
@@ -231,15 +234,15 @@ impl Gate {
         line: Line,
     ) -> Result<Turnstile, BudgetExhausted> {
         let max_wait = call.max_wait.unwrap_or(Duration::MAX).min(line.max_wait);
-        let deadline = now.checked_add(max_wait);
-        let deadline = match (call.deadline, deadline) {
-            (Some(call), Some(line)) => call.min(line),
-            (Some(call), None) => call,
-            (None, Some(line)) => line,
-            (None, None) => now + NEVER,
-        };
-        let deadline = self.time(deadline);
-        let place = self.at(now, |state| state.join(call, tokens, deadline, line))?;
+        let longest = self.time(now.checked_add(max_wait).unwrap_or(now + NEVER));
+        let (place, deadline) = self.at(now, |state| {
+            let in_time = call
+                .deadline
+                .map(|deadline| state.latest_start(self.time(deadline)));
+            let deadline = in_time.map_or(longest, |in_time| in_time.min(longest));
+            let place = state.join(call, tokens, deadline, line)?;
+            Ok((place, deadline))
+        })?;
         let gate = Arc::clone(self);
         Ok(Turnstile::new(gate, place, call, tokens, deadline))
     }
@@ -254,6 +257,13 @@ impl State {
             input,
             tokens: self.terms.hold(input, need.max_output),
         }
+    }
+
+    /// Until when a call may wait that is to be answered by `deadline`. One that goes later would use
+    /// quota for an answer that nobody hears.
+    pub(super) fn latest_start(&self, deadline: u64) -> u64 {
+        let left = deadline.saturating_sub(self.ledger.now());
+        deadline - self.answers.reserve(left)
     }
 
     /// Has a call that fits draw, and go at once. Returns the key it is open by.

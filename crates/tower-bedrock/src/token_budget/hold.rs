@@ -102,6 +102,8 @@ impl Hold {
                 let input = usage.total().saturating_sub(usage.output);
                 state.calibration.observe(&size, input);
             }
+            let took = state.ledger.now().saturating_sub(sent.at());
+            state.answers.observe(took);
             let used = state.terms.charge(usage);
             state.ledger.settle(sent, tokens, used);
         });

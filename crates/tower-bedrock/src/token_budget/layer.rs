@@ -39,8 +39,10 @@ pub(super) const MAX_WAIT: Duration = Duration::from_secs(300);
 /// * tenants of the same priority take turns by tokens, so that none starves another;
 /// * the calls of a tenant go in the order in which they came, and a large one is not passed by
 ///   small ones for ever;
-/// * a call that cannot go before its deadline is refused at once, and told how long it would have
-///   waited ([`BudgetExhausted`](crate::BudgetExhausted)).
+/// * a call that cannot go in time for its deadline is refused at once, and told how long it would
+///   have waited ([`BudgetExhausted`](crate::BudgetExhausted)). In time means that there is as much
+///   left as answers usually take, which the ledger learns, but no more than half of what the call
+///   has: what goes too late uses quota for an answer that nobody hears.
 ///
 /// Calls without a model, and operations that draw on no quota of tokens (CountTokens,
 /// ApplyGuardrail), pass untouched.

@@ -39,9 +39,17 @@ pub(super) struct Totals {
 /// When a call was sent, as each meter counts time.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Sent {
+    at: u64,
     requests: Stamp,
     tokens: Stamp,
     day: Stamp,
+}
+
+impl Sent {
+    /// The ledger's time at which it was sent.
+    pub(super) const fn at(&self) -> u64 {
+        self.at
+    }
 }
 
 impl Ledger {
@@ -153,6 +161,7 @@ impl Ledger {
     /// Sends what was reserved.
     pub(super) fn send(&mut self, tokens: u64) -> Sent {
         Sent {
+            at: self.now,
             requests: self.requests.send(1),
             tokens: self.tokens.send(tokens),
             day: self.day.as_mut().map_or(UNCOUNTED, |day| day.send(tokens)),

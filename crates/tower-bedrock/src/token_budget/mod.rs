@@ -7,10 +7,11 @@
 //! * [`Quotas`] holds a ledger for each [`QuotaKey`](crate::QuotaKey): what the quota is, what is
 //!   drawn of it, and what refusals taught of it.
 //! * A call that does not fit waits in line: by priority, fairly between tenants, never past its
-//!   deadline.
+//!   deadline, nor so long that its answer would come after it.
 //! * What it holds rides in the response until that is finished, and is settled then.
 
 mod allowance;
+mod answer_time;
 mod calibration;
 mod charge;
 mod error;

@@ -65,7 +65,8 @@ fn passage(gate: &Gate, call: &CallContext, now: Instant) -> Passage {
         let ahead = state.queue.ahead(call.priority, tenant, tokens);
         let (then, _) = state.ledger.expected(ahead, tokens);
         let wait = Duration::from_nanos(then.saturating_sub(state.ledger.now()));
-        if deadline.is_some_and(|deadline| then > deadline) || wait > MAX_WAIT {
+        let in_time = deadline.map(|deadline| state.latest_start(deadline));
+        if in_time.is_some_and(|latest| then > latest) || wait > MAX_WAIT {
             return closed(Some(wait));
         }
         Passage::After(wait.max(SHORTEST_WAIT))
