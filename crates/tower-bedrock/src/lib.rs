@@ -82,6 +82,7 @@ mod call;
 mod cause;
 pub mod circuit_breaker;
 pub mod classify;
+mod clock;
 mod error;
 #[cfg(feature = "axum")]
 mod error_response;
@@ -103,6 +104,7 @@ mod send_signal;
 mod size;
 pub mod stack;
 pub mod stream;
+mod template;
 pub mod token_budget;
 #[cfg(feature = "tracing")]
 pub mod trace;

@@ -12,6 +12,7 @@ use super::{
 use crate::{
     call::CallContext,
     cause::{BreakerReaction, Cause},
+    clock,
     error::Error,
     reply::{BedrockResponse, Finish, Watcher},
 };
@@ -106,7 +107,7 @@ impl Permit {
 
     fn settle(&mut self, outcome: Outcome) {
         self.stage = Stage::Settled;
-        self.circuit.settle(Instant::now(), self.ticket, outcome);
+        self.circuit.settle(clock::now(), self.ticket, outcome);
     }
 
     fn outcome_of(&mut self, error: &Error) -> Outcome {

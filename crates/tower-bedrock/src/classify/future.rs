@@ -11,8 +11,8 @@ use pin_project_lite::pin_project;
 
 use super::Classifier;
 use crate::{
-    call::CallContext,
-    error::{Error, RawError},
+    clock,
+    error::{Error, Place, RawError},
 };
 
 pin_project! {
@@ -20,16 +20,16 @@ pin_project! {
     pub struct ResponseFuture<F> {
         #[pin]
         inner: F,
-        call: CallContext,
+        place: Option<Place>,
         classifier: Classifier,
     }
 }
 
 impl<F> ResponseFuture<F> {
-    pub(super) const fn new(inner: F, call: CallContext, classifier: Classifier) -> Self {
+    pub(super) const fn new(inner: F, place: Place, classifier: Classifier) -> Self {
         Self {
             inner,
-            call,
+            place: Some(place),
             classifier,
         }
     }
@@ -44,10 +44,15 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        let result = ready!(this.inner.poll(cx));
+        let result = this.inner.poll(cx);
+        clock::time_has_passed();
+        let result = ready!(result);
         Poll::Ready(result.map_err(|error| {
             let error = this.classifier.classify(error.into());
-            error.with_context(this.call)
+            match this.place.take() {
+                Some(place) => error.at(place),
+                None => error,
+            }
         }))
     }
 }
@@ -55,7 +60,7 @@ where
 impl<F> fmt::Debug for ResponseFuture<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ResponseFuture")
-            .field("call", &self.call)
+            .field("place", &self.place)
             .finish_non_exhaustive()
     }
 }

@@ -7,7 +7,7 @@ use super::{Classifier, future::ResponseFuture};
 use crate::{
     call::BedrockRequest,
     cause::Cause,
-    error::{Error, RawError},
+    error::{Error, Place, RawError},
 };
 
 /// Turns the inner service's errors into [`Error`]s with a [`Cause`].
@@ -138,7 +138,7 @@ where
         let call = request.context_mut();
         // A stream that fails after this future is done asks the same rules.
         call.classifier = Some(self.classifier.clone());
-        let call = call.clone();
-        ResponseFuture::new(self.inner.call(request), call, self.classifier.clone())
+        let place = Place::of(call);
+        ResponseFuture::new(self.inner.call(request), place, self.classifier.clone())
     }
 }

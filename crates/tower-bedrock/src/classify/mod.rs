@@ -46,7 +46,8 @@ type Rule = dyn Fn(&RawError) -> Option<Cause> + Send + Sync;
 /// ```
 #[derive(Clone, Default)]
 pub struct Classifier {
-    rules: Arc<[Arc<Rule>]>,
+    /// `None` without any: there is nothing to share then.
+    rules: Option<Arc<[Arc<Rule>]>>,
 }
 
 impl Classifier {
@@ -58,14 +59,19 @@ impl Classifier {
         F: Fn(&RawError) -> Option<Cause> + Send + Sync + 'static,
     {
         let rule: Arc<Rule> = Arc::new(rule);
-        self.rules = self.rules.iter().cloned().chain([rule]).collect();
+        let rules = self.rules().iter().cloned().chain([rule]);
+        self.rules = Some(rules.collect());
         self
+    }
+
+    fn rules(&self) -> &[Arc<Rule>] {
+        self.rules.as_deref().unwrap_or_default()
     }
 
     /// The cause of `raw`.
     #[must_use]
     pub fn cause(&self, raw: &RawError) -> Cause {
-        self.rules
+        self.rules()
             .iter()
             .find_map(|rule| rule(raw))
             .unwrap_or_else(|| catalogue::cause(raw))
@@ -108,7 +114,7 @@ impl Classifier {
 impl fmt::Debug for Classifier {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Classifier")
-            .field("rules", &self.rules.len())
+            .field("rules", &self.rules().len())
             .finish()
     }
 }

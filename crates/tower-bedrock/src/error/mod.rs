@@ -44,10 +44,23 @@ struct Inner {
     is_unsent: bool,
 }
 
-struct Place {
+/// Where an error happened.
+#[derive(Debug)]
+pub(crate) struct Place {
     operation: Operation,
     route: Route,
     attempts: u32,
+}
+
+impl Place {
+    /// The attempt that `call` is.
+    pub(crate) fn of(call: &CallContext) -> Self {
+        Self {
+            operation: call.operation,
+            route: call.route.clone(),
+            attempts: call.attempt,
+        }
+    }
 }
 
 impl Error {
@@ -213,17 +226,16 @@ impl Error {
 
     /// The same error with the place where it happened.
     #[must_use]
-    pub fn with_context(mut self, call: &CallContext) -> Self {
-        self.0.place = Some(Place {
-            operation: call.operation,
-            route: self
-                .0
-                .details
-                .route
-                .clone()
-                .unwrap_or_else(|| call.route.clone()),
-            attempts: call.attempt,
-        });
+    pub fn with_context(self, call: &CallContext) -> Self {
+        self.at(Place::of(call))
+    }
+
+    /// The same error, which happened at `place`; the route is another if the answer knows better.
+    pub(crate) fn at(mut self, mut place: Place) -> Self {
+        if let Some(route) = &self.0.details.route {
+            place.route.clone_from(route);
+        }
+        self.0.place = Some(place);
         self
     }
 }

@@ -3,7 +3,6 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use rand::RngExt as _;
-use tokio::time::Instant;
 
 use super::{
     choice::{Chooser, Progress},
@@ -18,6 +17,7 @@ use super::{
 use crate::{
     call::CallContext,
     cause::{Cause, NextRoute, Reactions, RetryReaction},
+    clock,
     error::Error,
     retry::Jitter,
     route_gate::RouteGate,
@@ -80,7 +80,7 @@ impl Config {
             routes: Routes::of(&self.rules, &ladder.steps, call).planned(&self.plans),
             gates: &self.gates,
             patience: self.patience,
-            now: asks.then(Instant::now),
+            now: asks.then(clock::now),
         }
     }
 

@@ -2,8 +2,6 @@
 
 use std::mem;
 
-use tokio::time::Instant;
-
 use super::{
     choice::{Choice, Progress},
     config::Config,
@@ -14,6 +12,7 @@ use super::{
 use crate::{
     call::{BedrockRequest, CallContext},
     cause::Cause,
+    clock,
     error::Error,
     reply::BedrockResponse,
     route::Route,
@@ -262,7 +261,7 @@ fn tell_exhausted(config: &Config, call: &CallContext, error: &Error) {
 
 fn has_expired(call: &CallContext) -> bool {
     call.deadline
-        .is_some_and(|deadline| deadline <= Instant::now())
+        .is_some_and(|deadline| deadline <= clock::now())
 }
 
 pub(super) fn deadline_exceeded() -> Error {

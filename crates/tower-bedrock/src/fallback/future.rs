@@ -15,11 +15,12 @@ use tower_service::Service;
 
 use super::{
     choice::Choice,
-    config::Config,
     descent::{Descent, deadline_exceeded},
+    layer::Shared,
 };
 use crate::{
     call::{BedrockRequest, CallContext},
+    clock::Turn,
     error::Error,
     reply::BedrockResponse,
 };
@@ -30,25 +31,24 @@ pin_project! {
     where
         S: Service<R>,
     {
-        service: S,
         // As it was made.
         request: R,
-        config: Arc<Config>,
+        shared: Arc<Shared<S>>,
         descent: Descent,
         #[pin]
-        state: State<S::Future>,
+        state: State<S, S::Future>,
     }
 }
 
 pin_project! {
     #[project = StateProj]
-    enum State<F> {
-        /// Not polled yet; the inner service is ready.
-        Starting,
+    enum State<S, F> {
         /// The call is under way on a route.
         Called { #[pin] response: F, choice: Choice },
         /// The call moves on, when the inner service is ready.
-        Readying { #[pin] deadline: Option<Sleep> },
+        Readying { service: S, #[pin] deadline: Option<Sleep> },
+        /// It may go nowhere.
+        Refused { error: Option<Error> },
         /// Over.
         Done,
     }
@@ -59,13 +59,27 @@ where
     R: BedrockRequest,
     S: Service<R>,
 {
-    pub(super) fn new(service: S, request: R, config: Arc<Config>) -> Self {
+    /// Makes the call by `ready` on the first route that it may take.
+    #[inline]
+    pub(super) fn new(ready: &mut S, request: R, shared: &Arc<Shared<S>>) -> Self {
+        let call = request.context();
+        let mut descent = Descent::of(call);
+        let state = match descent.start(&shared.config, call) {
+            Ok(choice) => {
+                let mut attempt = request.clone();
+                descent.send(&shared.config, choice, &mut attempt);
+                State::Called {
+                    response: ready.call(attempt),
+                    choice,
+                }
+            }
+            Err(error) => State::Refused { error: Some(error) },
+        };
         Self {
-            descent: Descent::of(request.context()),
-            service,
             request,
-            config,
-            state: State::Starting,
+            shared: Arc::clone(shared),
+            descent,
+            state,
         }
     }
 }
@@ -73,61 +87,79 @@ where
 impl<S, R> Future for ResponseFuture<S, R>
 where
     R: BedrockRequest,
-    S: Service<R>,
+    S: Service<R> + Clone,
     S::Response: BedrockResponse,
     S::Error: Into<Error>,
 {
     type Output = Result<S::Response, Error>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let _turn = Turn::begin();
         let mut this = self.project();
-        let config: &Config = this.config;
+        let config = &*this.shared.config;
         loop {
             let call = this.request.context();
-            let next = match this.state.as_mut().project() {
-                StateProj::Starting => this.descent.start(config, call),
+            match this.state.as_mut().project() {
                 StateProj::Called { response, choice } => {
                     let choice = *choice;
-                    match ready!(response.poll(cx)) {
-                        Ok(mut response) => {
-                            this.state.set(State::Done);
-                            this.descent.serve(config, call, choice, &mut response);
-                            return Poll::Ready(Ok(response));
+                    // Looked at where it is: a response is large, and need not be moved.
+                    let mut polled = response.poll(cx).map_err(Into::into);
+                    let error = match &mut polled {
+                        Poll::Pending => return Poll::Pending,
+                        Poll::Ready(Ok(response)) => {
+                            this.descent.serve(config, call, choice, response);
+                            return polled;
                         }
-                        Err(error) => match this.descent.fail(config, call, choice, error.into()) {
-                            Some(error) => Err(error),
-                            None => {
-                                let deadline = timer(call);
-                                this.state.set(State::Readying { deadline });
-                                continue;
-                            }
-                        },
+                        Poll::Ready(Err(_)) => {
+                            let Poll::Ready(Err(error)) = polled else {
+                                return Poll::Pending;
+                            };
+                            error
+                        }
+                    };
+                    if let Some(error) = this.descent.fail(config, call, choice, error) {
+                        this.state.set(State::Done);
+                        return Poll::Ready(Err(error));
                     }
+                    let Some(service) = this.shared.template.copy() else {
+                        return Poll::Pending;
+                    };
+                    let deadline = timer(call);
+                    this.state.set(State::Readying { service, deadline });
                 }
-                StateProj::Readying { deadline } => match this.service.poll_ready(cx) {
-                    Poll::Ready(Ok(())) => this.descent.next(config, call),
-                    Poll::Ready(Err(error)) => Err(this.descent.fail_unready(call, error.into())),
-                    Poll::Pending => match deadline.as_pin_mut() {
-                        Some(deadline) => {
-                            ready!(deadline.poll(cx));
-                            Err(this.descent.fail_unready(call, deadline_exceeded()))
+                StateProj::Readying { service, deadline } => {
+                    let next = match service.poll_ready(cx) {
+                        Poll::Ready(Ok(())) => this.descent.next(config, call),
+                        Poll::Ready(Err(error)) => {
+                            Err(this.descent.fail_unready(call, error.into()))
                         }
-                        None => return Poll::Pending,
-                    },
-                },
-                StateProj::Done => return Poll::Pending,
-            };
-            let choice = match next {
-                Ok(choice) => choice,
-                Err(error) => {
-                    this.state.set(State::Done);
-                    return Poll::Ready(Err(error));
+                        Poll::Pending => match deadline.as_pin_mut() {
+                            Some(deadline) => {
+                                ready!(deadline.poll(cx));
+                                Err(this.descent.fail_unready(call, deadline_exceeded()))
+                            }
+                            None => return Poll::Pending,
+                        },
+                    };
+                    let choice = match next {
+                        Ok(choice) => choice,
+                        Err(error) => {
+                            this.state.set(State::Done);
+                            return Poll::Ready(Err(error));
+                        }
+                    };
+                    let mut request = this.request.clone();
+                    this.descent.send(config, choice, &mut request);
+                    let response = service.call(request);
+                    this.state.set(State::Called { response, choice });
                 }
-            };
-            let mut request = this.request.clone();
-            this.descent.send(config, choice, &mut request);
-            let response = this.service.call(request);
-            this.state.set(State::Called { response, choice });
+                StateProj::Refused { error } => {
+                    return error
+                        .take()
+                        .map_or(Poll::Pending, |error| Poll::Ready(Err(error)));
+                }
+                StateProj::Done => return Poll::Pending,
+            }
         }
     }
 }

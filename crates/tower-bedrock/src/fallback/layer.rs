@@ -1,5 +1,5 @@
 use std::{
-    fmt, mem,
+    fmt,
     sync::Arc,
     task::{Context, Poll},
     time::Duration,
@@ -20,12 +20,14 @@ use super::{
 use crate::{
     call::BedrockRequest,
     cause::Reactions,
+    clock::Turn,
     error::Error,
     model_id::{ModelId, Residency},
     reply::BedrockResponse,
     retry::Jitter,
     route::Region,
     route_gate::RouteGate,
+    template::Template,
 };
 
 /// Sends a call that fails on its own route, the primary, along a [`Ladder`] of others: another
@@ -94,9 +96,9 @@ use crate::{
 ///
 /// # Readiness
 ///
-/// Ready when the inner service is. The instance that was made ready is called first, when the
-/// future is polled; before another route it is waited for until it is ready again, but not past the
-/// deadline.
+/// Ready when the inner service is. The instance that was made ready is called first, when the layer
+/// is; another route is called by a clone, which is waited for until it is ready, but not past the
+/// deadline. What the clones of the inner service are to have in common they must share.
 ///
 /// # Cancellation
 ///
@@ -155,10 +157,15 @@ pub struct FallbackLayer {
 }
 
 /// The service that [`FallbackLayer`] makes.
-#[derive(Clone)]
 pub struct Fallback<S> {
     inner: S,
-    config: Arc<Config>,
+    shared: Arc<Shared<S>>,
+}
+
+/// What all clones of a service share with the calls that they make.
+pub(super) struct Shared<S> {
+    pub(super) config: Arc<Config>,
+    pub(super) template: Template<S>,
 }
 
 impl FallbackLayer {
@@ -316,9 +323,13 @@ impl<S> Layer<S> for FallbackLayer {
     type Service = Fallback<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
+        let shared = Shared {
+            config: Arc::clone(&self.config),
+            template: Template::default(),
+        };
         Fallback {
             inner,
-            config: Arc::clone(&self.config),
+            shared: Arc::new(shared),
         }
     }
 }
@@ -334,7 +345,25 @@ impl<S> Fallback<S> {
         Ok(FallbackLayer::new(ladder)?.layer(inner))
     }
 
-    inner_service_accessors!();
+    /// The inner service.
+    pub const fn get_ref(&self) -> &S {
+        &self.inner
+    }
+
+    /// The inner service, to be changed. Calls by this clone, and by those that are made of it, then move
+    /// on to it as it is changed.
+    pub fn get_mut(&mut self) -> &mut S {
+        self.shared = Arc::new(Shared {
+            config: Arc::clone(&self.shared.config),
+            template: Template::default(),
+        });
+        &mut self.inner
+    }
+
+    /// Takes the inner service out.
+    pub fn into_inner(self) -> S {
+        self.inner
+    }
 }
 
 impl<S, R> Service<R> for Fallback<S>
@@ -353,10 +382,19 @@ where
     }
 
     fn call(&mut self, request: R) -> Self::Future {
-        // The instance that was made ready must be the one that is called.
-        let next = self.inner.clone();
-        let ready = mem::replace(&mut self.inner, next);
-        ResponseFuture::new(ready, request, Arc::clone(&self.config))
+        let _turn = Turn::begin();
+        self.shared.template.keep(&self.inner);
+        // The instance that was made ready is the one that is called.
+        ResponseFuture::new(&mut self.inner, request, &self.shared)
+    }
+}
+
+impl<S: Clone> Clone for Fallback<S> {
+    fn clone(&self) -> Self {
+        Self {
+            inner: self.inner.clone(),
+            shared: Arc::clone(&self.shared),
+        }
     }
 }
 
@@ -372,7 +410,7 @@ impl<S: fmt::Debug> fmt::Debug for Fallback<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Fallback")
             .field("inner", &self.inner)
-            .field("config", &self.config)
+            .field("config", &self.shared.config)
             .finish()
     }
 }

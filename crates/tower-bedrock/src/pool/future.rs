@@ -17,11 +17,13 @@ use super::{
     error::{PoolSaturated, SaturatedReason},
     event::PoolEvent,
     permit::{Permit, Turn},
+    places::Places,
     pools::Pools,
 };
 use crate::{
     call::{BedrockRequest, CallContext},
     cause::Cause,
+    clock,
     error::Error,
     reply::BedrockResponse,
     send_signal::LateSend,
@@ -33,28 +35,53 @@ pin_project! {
     where
         S: Service<R>,
     {
-        service: S,
-        request: Option<R>,
-        pools: Pools,
-        late: LateSend,
         #[pin]
-        state: State<S::Future>,
+        state: State<S, R, S::Future>,
     }
 }
 
 pin_project! {
+    // One in the place of the other, and what waits apart: a future is moved several times before it
+    // is polled, and what is moved is what it might become.
     #[project = StateProj]
-    enum State<F> {
-        /// The call has not asked for a place yet.
-        Asking,
-        /// It stands in line.
-        Waiting { turn: Turn, since: Instant, limit: (SaturatedReason, Instant), #[pin] timer: Sleep },
-        /// It has a place, and waits for the inner service to be ready.
-        Readying { permit: Option<Permit>, number: Option<u64> },
-        /// It has waited, and gives way to what has come between above.
-        Late { number: Option<u64> },
+    enum State<S, R, F> {
+        /// The inner service does not have the call yet.
+        Before { before: Before<S, R> },
         /// The inner service has it.
         Called { #[pin] response: F, permit: Option<Permit> },
+    }
+}
+
+/// A call that the inner service does not have yet.
+struct Before<S, R> {
+    service: S,
+    request: Option<R>,
+    pools: Pools,
+    late: LateSend,
+    stage: Stage,
+}
+
+enum Stage {
+    /// The call has not asked for a place yet.
+    Asking,
+    /// It stands in line.
+    Waiting(Pin<Box<Waiting>>),
+    /// It has a place, and waits for the inner service to be ready.
+    Readying {
+        permit: Option<Permit>,
+        number: Option<u64>,
+    },
+    /// It has waited, and gives way to what has come between above.
+    Late { number: Option<u64> },
+}
+
+pin_project! {
+    struct Waiting {
+        turn: Turn,
+        since: Instant,
+        limit: (SaturatedReason, Instant),
+        #[pin]
+        timer: Sleep,
     }
 }
 
@@ -62,13 +89,17 @@ impl<S, R> ResponseFuture<S, R>
 where
     S: Service<R>,
 {
+    #[inline]
     pub(super) fn new(service: S, request: R, pools: Pools) -> Self {
-        Self {
+        let before = Before {
             service,
             request: Some(request),
             pools,
             late: LateSend::default(),
-            state: State::Asking,
+            stage: Stage::Asking,
+        };
+        Self {
+            state: State::Before { before },
         }
     }
 }
@@ -83,102 +114,92 @@ where
     type Output = Result<S::Response, Error>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut this = self.project();
+        let mut state = self.project().state;
         loop {
-            match this.state.as_mut().project() {
-                StateProj::Called { response, permit } => {
-                    let result = ready!(response.poll(cx)).map_err(Into::into);
-                    let Some(permit) = permit.take() else {
-                        return Poll::Ready(result);
-                    };
-                    return Poll::Ready(match result {
-                        Ok(mut response) => {
-                            response.watch(permit);
-                            Ok(response)
-                        }
-                        Err(error) => {
-                            permit.failed(&error);
-                            Err(error)
-                        }
-                    });
-                }
-                StateProj::Asking => {
-                    let Some(request) = this.request.as_ref() else {
+            match state.as_mut().project() {
+                StateProj::Before { before } => {
+                    let permit = ready!(before.poll_place(cx))?;
+                    let Some(request) = before.request.take() else {
                         return Poll::Pending;
                     };
-                    let call = request.context();
-                    match this.pools.ask(call, None) {
-                        Ok(state) => this.state.set(state),
-                        Err(error) => {
-                            this.late.waits(call);
-                            return Poll::Ready(Err(error));
+                    let response = before.service.call(request);
+                    let permit = Some(permit);
+                    state.set(State::Called { response, permit });
+                }
+                StateProj::Called { response, permit } => {
+                    // Looked at where it is: a response is large, and need not be moved.
+                    let mut polled = response.poll(cx).map_err(Into::into);
+                    if let Poll::Ready(result) = &mut polled
+                        && let Some(permit) = permit.take()
+                    {
+                        match result {
+                            Ok(response) => response.watch(permit),
+                            Err(error) => permit.failed(error),
+                        }
+                    }
+                    return polled;
+                }
+            }
+        }
+    }
+}
+
+impl<S, R> Before<S, R>
+where
+    R: BedrockRequest,
+    S: Service<R> + Clone,
+    S::Error: Into<Error>,
+{
+    /// Waits for a place, and for the inner service to be ready.
+    fn poll_place(&mut self, cx: &mut Context<'_>) -> Poll<Result<Permit, Error>> {
+        let Some(call) = self.request.as_ref().map(BedrockRequest::context) else {
+            return Poll::Pending;
+        };
+        loop {
+            match &mut self.stage {
+                Stage::Asking => match self.pools.ask(call, None) {
+                    Ok(stage) => self.stage = stage,
+                    Err(error) => {
+                        self.late.waits(call);
+                        return Poll::Ready(Err(error));
+                    }
+                },
+                Stage::Waiting(waiting) => {
+                    match ready!(waiting.as_mut().poll(cx, call, &mut self.late)) {
+                        Ok(stage) => self.stage = stage,
+                        Err((places, reason)) => {
+                            // It leaves the line first.
+                            self.stage = Stage::Asking;
+                            let refusal = places.refuse(reason);
+                            return Poll::Ready(Err(self.pools.refused(call, refusal)));
                         }
                     }
                 }
-                StateProj::Waiting {
-                    turn,
-                    since,
-                    limit,
-                    timer,
-                } => {
-                    let Some(call) = this.request.as_ref().map(BedrockRequest::context) else {
-                        return Poll::Pending;
-                    };
-                    let (reason, until) = *limit;
-                    let is_over = until <= Instant::now();
-                    // Who is polled late may have a place, and no time left to use it.
-                    let is_too_late = is_over && reason == SaturatedReason::Deadline;
-                    let polled = if is_too_late {
-                        Poll::Pending
-                    } else {
-                        turn.poll(cx)
-                    };
-                    let Poll::Ready(permit) = polled else {
-                        if !is_over && timer.poll(cx).is_pending() {
-                            this.late.waits(call);
-                            return Poll::Pending;
-                        }
-                        let places = Arc::clone(turn.places());
-                        this.late.waits(call);
-                        this.state.set(State::Asking);
-                        let refusal = places.refuse(reason);
-                        return Poll::Ready(Err(this.pools.refused(call, refusal)));
-                    };
-                    let settings = turn.places().settings();
-                    let waited = Instant::now().saturating_duration_since(*since);
-                    settings.tell(&PoolEvent::Waited { call, waited });
-                    let permit = Some(permit);
-                    let number = Some(turn.number());
-                    this.state.set(State::Readying { permit, number });
-                }
-                StateProj::Readying { permit, number } => {
-                    let Some(call) = this.request.as_ref().map(BedrockRequest::context) else {
-                        return Poll::Pending;
-                    };
-                    match this.service.poll_ready(cx) {
+                Stage::Readying { permit, number } => {
+                    match self.service.poll_ready(cx) {
                         Poll::Pending => {
-                            this.late.waits(call);
+                            self.late.waits(call);
                             return Poll::Pending;
                         }
                         Poll::Ready(Err(error)) => {
                             // Whoever counts the call as sent above hears that it is not.
-                            this.late.waits(call);
+                            self.late.waits(call);
                             drop(permit.take());
                             return Poll::Ready(Err(error.into()));
                         }
                         Poll::Ready(Ok(())) => {}
                     }
                     if has_expired(call) {
-                        this.late.waits(call);
+                        self.late.waits(call);
                         drop(permit.take());
                         return Poll::Ready(Err(expired(call)));
                     }
-                    match this.late.poll_sends(call, cx) {
+                    match self.late.poll_sends(call, cx) {
                         Poll::Pending => {
                             // What the instance has reserved is of no use to it meanwhile.
-                            *this.service = this.service.clone();
+                            self.service = self.service.clone();
                             let number = *number;
-                            this.state.set(State::Late { number });
+                            self.stage = Stage::Late { number };
                             return Poll::Pending;
                         }
                         Poll::Ready(Err(error)) => {
@@ -187,22 +208,17 @@ where
                         }
                         Poll::Ready(Ok(())) => {}
                     }
-                    let permit = permit.take();
-                    let Some(request) = this.request.take() else {
-                        return Poll::Pending;
+                    return match permit.take() {
+                        Some(permit) => Poll::Ready(Ok(permit)),
+                        None => Poll::Pending,
                     };
-                    let response = this.service.call(request);
-                    this.state.set(State::Called { response, permit });
                 }
-                StateProj::Late { number } => {
-                    let Some(call) = this.request.as_ref().map(BedrockRequest::context) else {
-                        return Poll::Pending;
-                    };
-                    ready!(this.late.poll_sends(call, cx))?;
-                    match this.pools.ask(call, *number) {
-                        Ok(state) => this.state.set(state),
+                Stage::Late { number } => {
+                    ready!(self.late.poll_sends(call, cx))?;
+                    match self.pools.ask(call, *number) {
+                        Ok(stage) => self.stage = stage,
                         Err(error) => {
-                            this.late.waits(call);
+                            self.late.waits(call);
                             return Poll::Ready(Err(error));
                         }
                     }
@@ -212,9 +228,45 @@ where
     }
 }
 
+impl Waiting {
+    /// Waits for the call's turn, and tells what it does then, or what it has waited for in vain.
+    fn poll(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        call: &CallContext,
+        late: &mut LateSend,
+    ) -> Poll<Result<Stage, (Arc<Places>, SaturatedReason)>> {
+        let this = self.project();
+        let (reason, until) = *this.limit;
+        let is_over = until <= Instant::now();
+        // Who is polled late may have a place, and no time left to use it.
+        let is_too_late = is_over && reason == SaturatedReason::Deadline;
+        let polled = if is_too_late {
+            Poll::Pending
+        } else {
+            this.turn.poll(cx)
+        };
+        let Poll::Ready(permit) = polled else {
+            if !is_over && this.timer.poll(cx).is_pending() {
+                late.waits(call);
+                return Poll::Pending;
+            }
+            late.waits(call);
+            return Poll::Ready(Err((Arc::clone(this.turn.places()), reason)));
+        };
+        let settings = this.turn.places().settings();
+        let waited = Instant::now().saturating_duration_since(*this.since);
+        settings.tell(&PoolEvent::Waited { call, waited });
+        Poll::Ready(Ok(Stage::Readying {
+            permit: Some(permit),
+            number: Some(this.turn.number()),
+        }))
+    }
+}
+
 impl Pools {
     /// What comes of a call at first, or of one that stood in line as `number` before.
-    fn ask<F>(&self, call: &CallContext, number: Option<u64>) -> Result<State<F>, Error> {
+    fn ask(&self, call: &CallContext, number: Option<u64>) -> Result<Stage, Error> {
         let places = self.of_call(call);
         let settings = places.settings();
         let asked = match number {
@@ -222,7 +274,7 @@ impl Pools {
             None => places.ask(settings.max_waiting_of(call)),
         };
         match asked {
-            Ok(Ok(permit)) => Ok(State::Readying {
+            Ok(Ok(permit)) => Ok(Stage::Readying {
                 permit: Some(permit),
                 number: None,
             }),
@@ -241,12 +293,12 @@ impl Pools {
                 let limits = by_deadline.into_iter().chain(by_wait);
                 let limit = limits.min_by_key(|(_, until)| *until);
                 let limit = limit.unwrap_or((SaturatedReason::MaxWait, since + FOREVER));
-                Ok(State::Waiting {
+                Ok(Stage::Waiting(Box::pin(Waiting {
                     turn: Turn::new(places, number),
                     since,
                     limit,
                     timer: sleep_until(limit.1.min(since + FOREVER)),
-                })
+                })))
             }
             Err(refusal) => Err(self.refused(call, refusal)),
         }
@@ -263,7 +315,7 @@ impl Pools {
 
 fn has_expired(call: &CallContext) -> bool {
     call.deadline
-        .is_some_and(|deadline| deadline <= Instant::now())
+        .is_some_and(|deadline| deadline <= clock::now())
 }
 
 fn expired(call: &CallContext) -> Error {

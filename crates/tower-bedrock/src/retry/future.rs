@@ -17,12 +17,13 @@ use tower_service::Service;
 use super::{
     budget::Withdrawal,
     event::{GaveUp, RetryEvent},
-    layer::Config,
+    layer::{Config, Shared},
     policy::{Decision, History},
 };
 use crate::{
     call::{BedrockRequest, CallContext},
     cause::Cause,
+    clock::{self, Turn},
     error::Error,
 };
 
@@ -32,29 +33,36 @@ pin_project! {
     where
         S: Service<R>,
     {
-        service: S,
         request: R,
-        config: Arc<Config>,
-        history: History,
-        last_error: Option<Error>,
+        shared: Arc<Shared<S>>,
+        // Of a call that has failed: most do not.
+        past: Option<Box<Past>>,
         #[pin]
-        state: State<S::Future>,
+        state: State<S, S::Future>,
+        // From when the call has to wait for anything.
         #[pin]
         deadline: Option<Sleep>,
     }
 }
 
+/// What happened to a call so far.
+#[derive(Debug, Default)]
+struct Past {
+    history: History,
+    last_error: Option<Error>,
+}
+
 pin_project! {
     #[project = StateProj]
-    enum State<F> {
-        /// The deadline has passed: nothing is under way any more.
+    enum State<S, F> {
+        /// The deadline has passed, or the call is over: nothing is under way any more.
         Expired,
         /// An attempt is under way.
         Called { #[pin] attempt: F },
         /// A retry is paid for and waits.
         Waiting { #[pin] sleep: Sleep, withdrawal: Option<Withdrawal> },
         /// A retry waits its turn in the inner service.
-        Readying { withdrawal: Option<Withdrawal> },
+        Readying { service: S, withdrawal: Option<Withdrawal> },
     }
 }
 
@@ -63,23 +71,22 @@ where
     R: BedrockRequest,
     S: Service<R>,
 {
-    pub(super) fn new(mut service: S, request: R, config: Arc<Config>) -> Self {
-        let deadline = request.context().deadline;
+    /// Makes the first attempt with `ready`.
+    #[inline]
+    pub(super) fn new(ready: &mut S, request: R, shared: &Arc<Shared<S>>) -> Self {
         let state = if has_expired(request.context()) {
             State::Expired
         } else {
             State::Called {
-                attempt: service.call(request.clone()),
+                attempt: ready.call(request.clone()),
             }
         };
         Self {
-            service,
             request,
-            config,
-            history: History::new(),
-            last_error: None,
+            shared: Arc::clone(shared),
+            past: None,
             state,
-            deadline: deadline.filter(comes).map(sleep_until),
+            deadline: None,
         }
     }
 }
@@ -87,28 +94,48 @@ where
 impl<S, R> Future for ResponseFuture<S, R>
 where
     R: BedrockRequest,
-    S: Service<R>,
+    S: Service<R> + Clone,
     S::Error: Into<Error>,
 {
     type Output = Result<S::Response, Error>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let _turn = Turn::begin();
         let mut this = self.project();
+        let config = &this.shared.config;
         loop {
             let step = match this.state.as_mut().project() {
                 StateProj::Expired => Poll::Ready(Step::DeadlinePassed),
-                StateProj::Called { attempt } => attempt.poll(cx).map(Step::Answered),
+                StateProj::Called { attempt } => {
+                    // Looked at where it is: a response is large, and need not be moved.
+                    let polled = attempt.poll(cx).map_err(Into::into);
+                    match polled {
+                        Poll::Ready(Ok(_)) => {
+                            let past = this.past.as_deref();
+                            config.succeeded(past, this.request.context());
+                            return polled;
+                        }
+                        Poll::Ready(Err(error)) => Poll::Ready(Step::Failed(error)),
+                        Poll::Pending => Poll::Pending,
+                    }
+                }
                 StateProj::Waiting { sleep, withdrawal } => {
                     sleep.poll(cx).map(|()| Step::Waited(withdrawal.take()))
                 }
-                StateProj::Readying { withdrawal } => this
-                    .service
+                StateProj::Readying {
+                    service,
+                    withdrawal,
+                } => service
                     .poll_ready(cx)
                     .map(|ready| Step::TurnCame(ready, withdrawal.take())),
             };
             let step = match step {
                 Poll::Ready(step) => step,
                 Poll::Pending => {
+                    if this.deadline.is_none() {
+                        let deadline = this.request.context().deadline.filter(comes);
+                        this.deadline.set(deadline.map(sleep_until));
+                    }
                     let deadline = this.deadline.as_mut().as_pin_mut();
                     match deadline.map(|deadline| deadline.poll(cx)) {
                         Some(Poll::Ready(())) => Step::DeadlinePassed,
@@ -129,29 +156,30 @@ where
             };
 
             let (error, reason) = match step {
-                Step::Answered(Ok(response)) => {
-                    this.config.policy.succeeded(this.history);
-                    if this.history.retries() > 0 {
-                        this.config.tell(&RetryEvent::Recovered {
-                            call: this.request.context(),
-                            retries: this.history.retries(),
-                        });
-                    }
-                    return Poll::Ready(Ok(response));
-                }
                 Step::Waited(withdrawal) => {
-                    this.state.set(State::Readying { withdrawal });
+                    let Some(service) = this.shared.template.copy() else {
+                        return Poll::Pending;
+                    };
+                    this.state.set(State::Readying {
+                        service,
+                        withdrawal,
+                    });
                     continue;
                 }
                 Step::TurnCame(Ok(()), withdrawal) => {
-                    if let (Some(error), Some(withdrawal)) = (&*this.last_error, withdrawal) {
-                        this.history.sent(error.cause(), withdrawal);
+                    if let (Some(past), Some(withdrawal)) = (this.past.as_mut(), withdrawal)
+                        && let Some(error) = &past.last_error
+                    {
+                        past.history.sent(error.cause(), withdrawal);
                     }
                     let call = this.request.context_mut();
                     call.attempt = call.attempt.saturating_add(1);
                     // Whoever listens above this layer heard of the first attempt.
                     call.send_signal = None;
-                    let attempt = this.service.call(this.request.clone());
+                    let StateProj::Readying { service, .. } = this.state.as_mut().project() else {
+                        return Poll::Pending;
+                    };
+                    let attempt = service.call(this.request.clone());
                     this.state.set(State::Called { attempt });
                     continue;
                 }
@@ -159,7 +187,10 @@ where
                     this.state.set(State::Expired);
                     let error = Error::new(Cause::DeadlineExceeded)
                         .with_message("the call's deadline has passed");
-                    let error = follow(error, &mut *this.last_error);
+                    let error = match this.past {
+                        Some(past) => follow(error, &mut past.last_error),
+                        None => error,
+                    };
                     (locate(error, this.request.context()), GaveUp::Deadline)
                 }
                 // A service that failed to become ready is broken for good.
@@ -168,23 +199,23 @@ where
                     let error = locate(error.into(), this.request.context());
                     (error, GaveUp::NotReady)
                 }
-                Step::Answered(Err(error)) => {
+                Step::Failed(error) => {
                     let call = this.request.context();
-                    let error = follow(locate(error.into(), call), &mut *this.last_error);
-                    let policy = &this.config.policy;
-                    policy.failed(this.history, &error);
-                    let decision = this
-                        .config
-                        .jitter
-                        .with(|rng| policy.decide(this.history, call, &error, Instant::now(), rng));
+                    let past = this.past.get_or_insert_default();
+                    let error = follow(locate(error, call), &mut past.last_error);
+                    let policy = &config.policy;
+                    policy.failed(&mut past.history, &error);
+                    let decision = config.jitter.with(|rng| {
+                        policy.decide(&past.history, call, &error, Instant::now(), rng)
+                    });
                     match decision {
                         Decision::Retry { after, withdrawal } => {
-                            this.config.tell(&RetryEvent::Retrying {
+                            config.tell(&RetryEvent::Retrying {
                                 call,
                                 error: &error,
                                 after,
                             });
-                            *this.last_error = Some(error);
+                            past.last_error = Some(error);
                             this.state.set(State::Waiting {
                                 sleep: sleep(after),
                                 withdrawal: Some(withdrawal),
@@ -196,7 +227,7 @@ where
                 }
             };
 
-            this.config.tell(&RetryEvent::GaveUp {
+            config.tell(&RetryEvent::GaveUp {
                 call: this.request.context(),
                 error: &error,
                 reason,
@@ -213,7 +244,7 @@ fn comes(deadline: &Instant) -> bool {
 
 fn has_expired(call: &CallContext) -> bool {
     call.deadline
-        .is_some_and(|deadline| deadline <= Instant::now())
+        .is_some_and(|deadline| deadline <= clock::now())
 }
 
 /// Tells where the error happened, unless a layer below knew better.
@@ -235,14 +266,26 @@ fn follow(error: Error, last_error: &mut Option<Error>) -> Error {
     }
 }
 
-enum Step<T, E> {
-    Answered(Result<T, E>),
+enum Step<E> {
+    Failed(Error),
     Waited(Option<Withdrawal>),
     TurnCame(Result<(), E>, Option<Withdrawal>),
     DeadlinePassed,
 }
 
 impl Config {
+    #[inline]
+    fn succeeded(&self, past: Option<&Past>, call: &CallContext) {
+        let Some(past) = past else {
+            return self.policy.budget.reward(None);
+        };
+        self.policy.succeeded(&past.history);
+        let retries = past.history.retries();
+        if retries > 0 {
+            self.tell(&RetryEvent::Recovered { call, retries });
+        }
+    }
+
     fn tell(&self, event: &RetryEvent<'_>) {
         #[cfg(feature = "tracing")]
         crate::trace::event::retry(event);
@@ -258,8 +301,7 @@ where
 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ResponseFuture")
-            .field("history", &self.history)
-            .field("last_error", &self.last_error)
+            .field("past", &self.past)
             .finish_non_exhaustive()
     }
 }

@@ -1,5 +1,5 @@
 use std::{
-    fmt, mem,
+    fmt,
     num::NonZeroU32,
     sync::Arc,
     task::{Context, Poll},
@@ -13,7 +13,7 @@ use super::{
     budget::RetryBudget, event::RetryEvent, future::ResponseFuture, jitter::Jitter,
     minute::MinuteClock, policy::Policy,
 };
-use crate::{call::BedrockRequest, cause::Reactions, error::Error};
+use crate::{call::BedrockRequest, cause::Reactions, error::Error, template::Template};
 
 type Listener = dyn Fn(&RetryEvent<'_>) + Send + Sync;
 
@@ -51,11 +51,12 @@ type Listener = dyn Fn(&RetryEvent<'_>) + Send + Sync;
 ///
 /// # Readiness
 ///
-/// Ready when the inner service is. The instance that was made ready serves the first attempt; a
-/// retry waits for readiness in its turn, holding nothing.
+/// Ready when the inner service is. The instance that was made ready serves the first attempt, when
+/// the layer is called; a retry is made by a clone, which waits for readiness in its turn and holds
+/// nothing meanwhile.
 ///
-/// The inner service must be [`Clone`], since the layer takes the ready instance into the call. Put
-/// a `Buffer` of tower around one that is not.
+/// The inner service must be [`Clone`] for that, and what its clones are to have in common they must
+/// share. Put a `Buffer` of tower around one that is not.
 ///
 /// # Streams
 ///
@@ -76,8 +77,8 @@ type Listener = dyn Fn(&RetryEvent<'_>) + Send + Sync;
 ///
 /// # Panics
 ///
-/// `call` panics outside of a tokio runtime with time enabled if the call has a deadline, and the
-/// future does when it begins a wait: both start one of tokio's timers.
+/// The future panics outside of a tokio runtime with time enabled if the call has a deadline and is not
+/// answered at once, and when it begins a wait: both start one of tokio's timers.
 ///
 /// # Example
 ///
@@ -110,10 +111,15 @@ pub struct RetryLayer {
 }
 
 /// The service that [`RetryLayer`] makes.
-#[derive(Clone)]
 pub struct Retry<S> {
     inner: S,
-    config: Arc<Config>,
+    shared: Arc<Shared<S>>,
+}
+
+/// What all clones of a service share with the calls that they make.
+pub(super) struct Shared<S> {
+    pub(super) config: Config,
+    pub(super) template: Template<S>,
 }
 
 #[derive(Clone, Default)]
@@ -227,9 +233,13 @@ impl<S> Layer<S> for RetryLayer {
     type Service = Retry<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
+        let shared = Shared {
+            config: self.config.clone(),
+            template: Template::default(),
+        };
         Retry {
             inner,
-            config: Arc::new(self.config.clone()),
+            shared: Arc::new(shared),
         }
     }
 }
@@ -240,11 +250,29 @@ impl<S> Retry<S> {
         RetryLayer::new().layer(inner)
     }
 
-    inner_service_accessors!();
+    /// The inner service.
+    pub const fn get_ref(&self) -> &S {
+        &self.inner
+    }
+
+    /// The inner service, to be changed. Retries by this clone, and by those that are made of it, then
+    /// go to it as it is changed.
+    pub fn get_mut(&mut self) -> &mut S {
+        self.shared = Arc::new(Shared {
+            config: self.shared.config.clone(),
+            template: Template::default(),
+        });
+        &mut self.inner
+    }
+
+    /// Takes the inner service out.
+    pub fn into_inner(self) -> S {
+        self.inner
+    }
 
     /// The budget that pays for the retries.
     pub fn budget(&self) -> &RetryBudget {
-        &self.config.policy.budget
+        &self.shared.config.policy.budget
     }
 }
 
@@ -263,10 +291,18 @@ where
     }
 
     fn call(&mut self, request: R) -> Self::Future {
-        // The instance that was made ready must be the one that is called.
-        let next = self.inner.clone();
-        let ready = mem::replace(&mut self.inner, next);
-        ResponseFuture::new(ready, request, Arc::clone(&self.config))
+        self.shared.template.keep(&self.inner);
+        // The instance that was made ready is the one that is called.
+        ResponseFuture::new(&mut self.inner, request, &self.shared)
+    }
+}
+
+impl<S: Clone> Clone for Retry<S> {
+    fn clone(&self) -> Self {
+        Self {
+            inner: self.inner.clone(),
+            shared: Arc::clone(&self.shared),
+        }
     }
 }
 
@@ -291,7 +327,7 @@ impl<S: fmt::Debug> fmt::Debug for Retry<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Retry")
             .field("inner", &self.inner)
-            .field("config", &self.config)
+            .field("config", &self.shared.config)
             .finish()
     }
 }

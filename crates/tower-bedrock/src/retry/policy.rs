@@ -172,15 +172,17 @@ impl Default for Policy {
     }
 }
 
-impl History {
-    pub(super) const fn new() -> Self {
+impl Default for History {
+    fn default() -> Self {
         Self {
             retries: 0,
             retries_by_cause: [0; Cause::ALL.len()],
             spent: None,
         }
     }
+}
 
+impl History {
     pub(super) const fn retries(&self) -> u32 {
         self.retries
     }

@@ -4,7 +4,6 @@ use std::{
     task::{Context, Poll},
 };
 
-use tokio::time::Instant;
 use tower::util::{BoxCloneSyncService, Oneshot};
 use tower_layer::Layer;
 use tower_service::Service;
@@ -14,7 +13,11 @@ use super::{
     layer::Shared,
     part::handles,
 };
-use crate::{call::BedrockRequest, route::Region};
+use crate::{
+    call::BedrockRequest,
+    clock::{self, Turn},
+    route::Region,
+};
 
 /// All layers over an inner service, wired to each other: what [the module](super) describes.
 ///
@@ -136,9 +139,10 @@ where
     }
 
     fn call(&mut self, mut request: R) -> Self::Future {
+        let _turn = Turn::begin();
         let call = request.context_mut();
         if let (None, Some(timeout)) = (call.deadline, self.shared.timeout) {
-            call.deadline = Instant::now().checked_add(timeout);
+            call.deadline = clock::now().checked_add(timeout);
         }
         self.inner.call(request)
     }

@@ -122,6 +122,15 @@ impl Allowance {
         }
     }
 
+    /// Until when time alone changes nothing.
+    pub(super) fn steady_until(&self) -> u64 {
+        if self.pacer.is_some() || self.learner.has_learned() {
+            0
+        } else {
+            self.meter.steady_until()
+        }
+    }
+
     fn advance_pacer(&mut self) {
         if self.learner.has_learned() {
             self.learner.grow(self.now, self.quota);

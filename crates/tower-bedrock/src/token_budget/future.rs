@@ -18,13 +18,14 @@ use super::{
     event::TokenBudgetEvent,
     gate::{Admission, Gate},
     hold::Hold,
-    layer::Config,
+    layer::{Config, Rules},
     settlement::Settlement,
     terms::{Draw, Need},
     turnstile::Turnstile,
 };
 use crate::{
     call::{BedrockRequest, CallContext, Operation},
+    clock,
     error::Error,
     reply::BedrockResponse,
     send_signal::LateSend,
@@ -37,42 +38,64 @@ pin_project! {
     where
         S: Service<R>,
     {
-        service: S,
-        request: Option<R>,
-        config: Arc<Config<E>>,
-        late: LateSend,
         #[pin]
-        state: State<S::Future>,
+        state: State<S, R, S::Future, E>,
     }
 }
 
 pin_project! {
+    // One in the place of the other, and what waits apart: a future is moved several times before it
+    // is polled, and what is moved is what it might become.
     #[project = StateProj]
-    enum State<F> {
-        /// Not polled yet, or to be admitted anew.
-        Asking,
-        /// Its input is being counted, as it does not fit with room to spare.
-        Counting { count: TokenCount },
-        /// In line.
-        Waiting { turnstile: Turnstile, draw: Draw, since: Instant },
-        /// Admitted, or in no need of it; the inner service is not ready.
-        Readying { hold: Option<Hold> },
-        /// The inner service has the call.
-        Called { #[pin] response: F, hold: Option<Hold> },
+    enum State<S, R, F, E> {
+        /// The inner service does not have the call yet.
+        Before { before: Before<S, R, E> },
+        /// The inner service has it.
+        Called { #[pin] response: F, held: Option<(Hold, Arc<Rules>)> },
     }
+}
+
+/// A call that the inner service does not have yet.
+struct Before<S, R, E> {
+    service: S,
+    request: Option<R>,
+    config: Arc<Config<E>>,
+    late: LateSend,
+    stage: Stage,
+}
+
+enum Stage {
+    /// Not polled yet, or to be admitted anew.
+    Asking,
+    /// Its input is being counted, as it does not fit with room to spare.
+    Counting(TokenCount),
+    /// In line.
+    Waiting(Box<Waiting>),
+    /// Admitted, or in no need of it; the inner service is not ready.
+    Readying { hold: Option<Hold> },
+}
+
+struct Waiting {
+    turnstile: Turnstile,
+    draw: Draw,
+    since: Instant,
 }
 
 impl<S, R, E> ResponseFuture<S, R, E>
 where
     S: Service<R>,
 {
+    #[inline]
     pub(super) fn new(service: S, request: R, config: Arc<Config<E>>) -> Self {
-        Self {
+        let before = Before {
             service,
             request: Some(request),
             config,
             late: LateSend::default(),
-            state: State::Asking,
+            stage: Stage::Asking,
+        };
+        Self {
+            state: State::Before { before },
         }
     }
 }
@@ -88,72 +111,90 @@ where
     type Output = Result<S::Response, Error>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut this = self.project();
+        let mut state = self.project().state;
         loop {
-            match this.state.as_mut().project() {
-                StateProj::Asking => {
-                    let Some(request) = this.request.as_mut() else {
+            match state.as_mut().project() {
+                StateProj::Before { before } => {
+                    let hold = ready!(before.poll_admission(cx))?;
+                    let Some(mut request) = before.request.take() else {
                         return Poll::Pending;
                     };
-                    let next = match this.config.ask(request) {
-                        Asked::Passes => State::Readying { hold: None },
-                        Asked::Admitted(hold) => State::Readying { hold: Some(hold) },
-                        Asked::Counts(count) => State::Counting { count },
-                        Asked::Stands(need) => {
-                            match this.config.stand_in_line(request, need, this.late) {
-                                Ok(state) => state,
-                                Err(error) => return Poll::Ready(Err(error)),
-                            }
-                        }
-                    };
-                    this.state.set(next);
+                    if let Some(hold) = &hold {
+                        request.context_mut().send_signal = hold.signal();
+                    }
+                    let rules = &before.config.rules;
+                    let held = hold.map(|hold| (hold, Arc::clone(rules)));
+                    let response = before.service.call(request);
+                    state.set(State::Called { response, held });
                 }
-                StateProj::Counting { count } => {
+                StateProj::Called { response, held } => {
+                    // Looked at where it is: a response is large, and need not be moved.
+                    let mut polled = response.poll(cx).map_err(Into::into);
+                    if let Poll::Ready(result) = &mut polled
+                        && let Some((hold, rules)) = held.take()
+                    {
+                        let settlement = Settlement::new(hold, rules);
+                        match result {
+                            Ok(response) => response.watch(settlement),
+                            Err(error) => settlement.failed(error),
+                        }
+                    }
+                    return polled;
+                }
+            }
+        }
+    }
+}
+
+impl<S, R, E> Before<S, R, E>
+where
+    R: BedrockRequest,
+    S: Service<R>,
+    S::Error: Into<Error>,
+    E: TokenEstimator<R>,
+{
+    /// Waits to be admitted, and for the inner service to be ready.
+    fn poll_admission(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Hold>, Error>> {
+        let Some(request) = &mut self.request else {
+            return Poll::Pending;
+        };
+        loop {
+            self.stage = match &mut self.stage {
+                Stage::Asking => match self.config.ask(request) {
+                    Asked::Passes => Stage::Readying { hold: None },
+                    Asked::Admitted(hold) => Stage::Readying { hold: Some(hold) },
+                    Asked::Counts(count) => Stage::Counting(count),
+                    Asked::Stands(need) => {
+                        self.config.stand_in_line(request, need, &mut self.late)?
+                    }
+                },
+                Stage::Counting(count) => {
                     let counted = ready!(count.as_mut().poll(cx));
-                    let Some(request) = this.request.as_mut() else {
-                        return Poll::Pending;
-                    };
                     if let Some(tokens) = counted {
-                        this.config.learn_count(request.context(), tokens);
+                        self.config.learn_count(request.context(), tokens);
                     }
-                    let need = this.config.need(request, counted);
-                    match this.config.stand_in_line(request, need, this.late) {
-                        Ok(state) => this.state.set(state),
-                        Err(error) => return Poll::Ready(Err(error)),
-                    }
+                    let need = self.config.need(request, counted);
+                    self.config.stand_in_line(request, need, &mut self.late)?
                 }
-                StateProj::Waiting {
-                    turnstile,
-                    draw,
-                    since,
-                } => {
-                    let passed = ready!(turnstile.poll_pass(cx));
-                    let waited = Instant::now().saturating_duration_since(*since);
-                    let call = this.request.as_ref().map(BedrockRequest::context);
-                    match (passed, call) {
-                        (Ok(sent), Some(call)) => {
-                            let gate = Arc::clone(turnstile.gate());
-                            let line = this.config.line;
-                            let hold = Some(Hold::of_waiter(gate, call, *draw, line, sent));
-                            let event = TokenBudgetEvent::Waited { call, waited };
-                            this.config.rules.tell(&event);
-                            this.state.set(State::Readying { hold });
-                        }
-                        (Err(refusal), Some(call)) => {
-                            return Poll::Ready(Err(this.config.refuse(call, refusal)));
-                        }
-                        (_, None) => return Poll::Pending,
-                    }
+                Stage::Waiting(waiting) => {
+                    let passed = ready!(waiting.turnstile.poll_pass(cx));
+                    let waited = Instant::now().saturating_duration_since(waiting.since);
+                    let call = request.context();
+                    let sent = passed.map_err(|refusal| self.config.refuse(call, refusal))?;
+                    let gate = Arc::clone(waiting.turnstile.gate());
+                    let line = self.config.line;
+                    let hold = Hold::of_waiter(gate, call, waiting.draw, line, sent);
+                    let event = TokenBudgetEvent::Waited { call, waited };
+                    self.config.rules.tell(&event);
+                    Stage::Readying { hold: Some(hold) }
                 }
-                StateProj::Readying { hold } => {
-                    let Some(call) = this.request.as_ref().map(BedrockRequest::context) else {
-                        return Poll::Pending;
-                    };
-                    let ready = match this.service.poll_ready(cx) {
-                        Poll::Ready(Ok(())) => this.late.poll_sends(call, cx),
+                Stage::Readying { hold } => {
+                    let call = request.context();
+                    let ready = match self.service.poll_ready(cx) {
+                        Poll::Ready(Ok(())) => self.late.poll_sends(call, cx),
                         Poll::Ready(Err(error)) => Poll::Ready(Err(error.into())),
                         Poll::Pending => {
-                            this.late.waits(call);
+                            self.late.waits(call);
                             Poll::Pending
                         }
                     };
@@ -173,38 +214,12 @@ where
                         }
                         Poll::Ready(Ok(())) => {}
                     }
-                    if let (Some(hold), Some(request)) = (hold.as_mut(), this.request.as_mut()) {
-                        if !hold.send() {
-                            this.state.set(State::Asking);
-                            continue;
-                        }
-                        request.context_mut().send_signal = hold.signal();
+                    if hold.as_mut().is_none_or(Hold::send) {
+                        return Poll::Ready(Ok(hold.take()));
                     }
-                    let Some(request) = this.request.take() else {
-                        return Poll::Pending;
-                    };
-                    let hold = hold.take();
-                    let response = this.service.call(request);
-                    this.state.set(State::Called { response, hold });
+                    Stage::Asking
                 }
-                StateProj::Called { response, hold } => {
-                    let result = ready!(response.poll(cx)).map_err(Into::into);
-                    let Some(hold) = hold.take() else {
-                        return Poll::Ready(result);
-                    };
-                    let settlement = Settlement::new(hold, Arc::clone(&this.config.rules));
-                    return Poll::Ready(match result {
-                        Ok(mut response) => {
-                            response.watch(settlement);
-                            Ok(response)
-                        }
-                        Err(error) => {
-                            settlement.failed(&error);
-                            Err(error)
-                        }
-                    });
-                }
-            }
+            };
         }
     }
 }
@@ -240,7 +255,7 @@ impl<E> Config<E> {
         }
         let need = self.need(request, None);
         let call = request.context();
-        let admitted = gate.admit_with_room(Instant::now(), call, need, self.line);
+        let admitted = gate.admit_with_room(clock::now(), call, need, self.line);
         if let Some(hold) = admitted {
             return Asked::Admitted(hold);
         }
@@ -276,24 +291,24 @@ impl<E> Config<E> {
     }
 
     /// Has a call admitted as its turn comes.
-    fn stand_in_line<R: BedrockRequest, F>(
+    fn stand_in_line<R: BedrockRequest>(
         &self,
         request: &R,
         need: Need,
         late: &mut LateSend,
-    ) -> Result<State<F>, Error> {
+    ) -> Result<Stage, Error> {
         let call = request.context();
         let now = Instant::now();
         let gate = self.rules.quotas.gate(&call.route);
         match gate.admit(now, call, need, self.line) {
-            Admission::Admitted(hold) => Ok(State::Readying { hold: Some(hold) }),
+            Admission::Admitted(hold) => Ok(Stage::Readying { hold: Some(hold) }),
             Admission::Waits(turnstile, draw) => {
                 late.waits(call);
-                Ok(State::Waiting {
+                Ok(Stage::Waiting(Box::new(Waiting {
                     turnstile,
                     draw,
                     since: now,
-                })
+                })))
             }
             Admission::Refused(refusal) => Err(self.refuse(call, refusal)),
         }

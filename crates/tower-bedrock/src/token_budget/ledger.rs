@@ -24,6 +24,8 @@ pub(super) struct Ledger {
     closed_until: u64,
     /// The latest time heard of. A clock that steps back stands still here.
     now: u64,
+    /// Until then, time alone changes nothing.
+    steady_until: u64,
     held_lately: u64,
     used_lately: u64,
     totals: Totals,
@@ -60,6 +62,7 @@ impl Ledger {
             day: None,
             closed_until: 0,
             now: 0,
+            steady_until: 0,
             held_lately: 0,
             used_lately: 0,
             totals: Totals {
@@ -84,20 +87,30 @@ impl Ledger {
             (day, new) => *day = new,
         }
         self.closed_until = 0;
-        self.advance(self.now);
+        self.catch_up();
     }
 
     pub(super) const fn now(&self) -> u64 {
         self.now
     }
 
+    #[inline]
     pub(super) fn advance(&mut self, now: u64) {
         self.now = self.now.max(now);
-        self.requests.advance(self.now);
-        self.tokens.advance(self.now);
-        if let Some(day) = &mut self.day {
-            day.advance(self.now);
+        if self.now >= self.steady_until {
+            self.catch_up();
         }
+    }
+
+    /// Tells everybody the time.
+    fn catch_up(&mut self) {
+        let mut steady_until = u64::MAX;
+        let minute = [&mut self.requests, &mut self.tokens];
+        for allowance in minute.into_iter().chain(&mut self.day) {
+            allowance.advance(self.now);
+            steady_until = steady_until.min(allowance.steady_until());
+        }
+        self.steady_until = steady_until;
     }
 
     /// The quota that a call of `tokens` exceeds as a whole, so that no wait helps.
@@ -215,6 +228,11 @@ impl Ledger {
     /// The service refused the call for `limit`: it counts as nothing, and the limit is learned.
     /// Returns what is known of it now, if anything was learned.
     pub(super) fn refused(&mut self, sent: Sent, held: u64, limit: Limit) -> Option<u64> {
+        // What is learned goes with time.
+        if self.steady_until > 0 {
+            self.catch_up();
+            self.steady_until = 0;
+        }
         match limit {
             Limit::RequestsPerMinute => self.requests.refused(sent.requests, 1),
             _ => self.requests.settle(sent.requests, 1, 0),

@@ -7,6 +7,7 @@ use tokio::time::Instant;
 use super::{charge::FailureCharge, event::TokenBudgetEvent, gate::Gate, hold::Hold, layer::Rules};
 use crate::{
     cause::Limit,
+    clock,
     error::Error,
     reply::{Finish, Usage, UsageEstimate, Watcher},
 };
@@ -40,7 +41,7 @@ impl Settlement {
         let Some(hold) = self.hold.take() else {
             return;
         };
-        let now = Instant::now();
+        let now = clock::now();
         if let Some(usage) = &self.usage {
             return hold.settle(now, usage);
         }
@@ -110,7 +111,7 @@ impl Watcher for Settlement {
         else {
             return;
         };
-        let now = Instant::now();
+        let now = clock::now();
         match (&self.usage, &self.estimate) {
             (Some(usage), _) => hold.settle(now, usage),
             (None, Some(estimate)) => hold.settle_estimate(now, estimate),

@@ -2,6 +2,8 @@
 
 use std::task::Waker;
 
+use tokio::time::{Sleep, sleep_until};
+
 use super::*;
 
 const EAST: &str = "m.x@us-east-1";
@@ -39,11 +41,13 @@ async fn a_deadline_follows_the_error_before_it() {
     assert_eq!(before.route(), Some(&route(EAST)));
 }
 
-/// A service that becomes ready some time after each call, and insists on being ready.
+/// A service that becomes ready some time after each call by any of its clones, and insists on being
+/// ready.
 struct Moody {
     bed: Bed,
     rest: Duration,
-    ready: Option<Pin<Box<tokio::time::Sleep>>>,
+    rests_until: Arc<Mutex<Instant>>,
+    ready: Option<Pin<Box<Sleep>>>,
     is_ready: bool,
     fails: bool,
 }
@@ -53,6 +57,7 @@ impl Moody {
         Self {
             bed,
             rest,
+            rests_until: Arc::new(Mutex::new(Instant::now())),
             ready: None,
             is_ready: false,
             fails: false,
@@ -64,6 +69,7 @@ impl Clone for Moody {
     fn clone(&self) -> Self {
         Self {
             fails: self.fails,
+            rests_until: Arc::clone(&self.rests_until),
             ..Self::new(self.bed.clone(), self.rest)
         }
     }
@@ -78,9 +84,11 @@ impl Service<Request<()>> for Moody {
         if self.fails && !self.bed.calls().is_empty() {
             return Poll::Ready(Err(Error::new(Cause::PoolSaturated).into()));
         }
-        if let Some(ready) = &mut self.ready {
-            std::task::ready!(ready.as_mut().poll(cx));
-        }
+        let until = *self.rests_until.lock().unwrap();
+        let ready = self
+            .ready
+            .get_or_insert_with(|| Box::pin(sleep_until(until)));
+        std::task::ready!(ready.as_mut().poll(cx));
         self.ready = None;
         self.is_ready = true;
         Poll::Ready(Ok(()))
@@ -91,7 +99,7 @@ impl Service<Request<()>> for Moody {
             std::mem::take(&mut self.is_ready),
             "called without being ready"
         );
-        self.ready = Some(Box::pin(tokio::time::sleep(self.rest)));
+        *self.rests_until.lock().unwrap() = Instant::now() + self.rest;
         let answer = self.bed.call(request);
         Box::pin(async move { answer.await.map_err(Into::into) })
     }
@@ -108,7 +116,7 @@ async fn what_is_called_was_made_ready() {
         assert_eq!(response.unwrap().served().route_index, 2);
     }
     assert_eq!(bed.calls().len(), 9);
-    assert_eq!(start.elapsed(), secs(6));
+    assert_eq!(start.elapsed(), secs(8));
 }
 
 /// The wait for readiness ends at the deadline; a service that fails to become ready ends the call.

@@ -4,6 +4,7 @@ use std::{
     error::Error as _,
     future::{Future, Ready, ready},
     pin::pin,
+    sync::atomic::{AtomicBool, Ordering},
     task::{Context, Poll, Waker},
 };
 
@@ -46,14 +47,14 @@ async fn a_task_that_is_woken_late_sends_nothing() {
 #[tokio::test(start_paused = true)]
 async fn a_retry_that_never_gets_its_turn_is_paid_back() {
     #[derive(Clone)]
-    struct ReadyOnce(bool);
+    struct ReadyOnce(Arc<AtomicBool>);
     impl Service<Request<()>> for ReadyOnce {
         type Response = &'static str;
         type Error = Error;
         type Future = Ready<Result<&'static str, Error>>;
 
         fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Error>> {
-            if self.0 {
+            if self.0.load(Ordering::Relaxed) {
                 Poll::Pending
             } else {
                 Poll::Ready(Ok(()))
@@ -61,13 +62,13 @@ async fn a_retry_that_never_gets_its_turn_is_paid_back() {
         }
 
         fn call(&mut self, _: Request<()>) -> Self::Future {
-            self.0 = true;
+            self.0.store(true, Ordering::Relaxed);
             ready(internal())
         }
     }
     let budget = RetryBudget::new();
     let (layer, heard) = recorded(seeded().with_budget(budget.clone()));
-    let service = layer.layer(ReadyOnce(false));
+    let service = layer.layer(ReadyOnce(Arc::default()));
     let mut call = pin!(service.oneshot(request().with_timeout(secs(5))));
     let error = call.as_mut().await.unwrap_err();
     assert_eq!(error_before(&error), Some(Cause::Internal));
@@ -135,14 +136,14 @@ async fn a_deadline_told_by_the_inner_service_is_one() {
 #[tokio::test(start_paused = true)]
 async fn a_service_that_breaks_between_attempts_is_told() {
     #[derive(Clone)]
-    struct BreaksAfterOneCall(bool);
+    struct BreaksAfterOneCall(Arc<AtomicBool>);
     impl Service<Request<()>> for BreaksAfterOneCall {
         type Response = &'static str;
         type Error = Error;
         type Future = Ready<Result<&'static str, Error>>;
 
         fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Error>> {
-            Poll::Ready(if self.0 {
+            Poll::Ready(if self.0.load(Ordering::Relaxed) {
                 Err(Error::new(Cause::Unknown))
             } else {
                 Ok(())
@@ -150,13 +151,13 @@ async fn a_service_that_breaks_between_attempts_is_told() {
         }
 
         fn call(&mut self, _: Request<()>) -> Self::Future {
-            self.0 = true;
+            self.0.store(true, Ordering::Relaxed);
             ready(internal())
         }
     }
     let budget = RetryBudget::new();
     let (layer, heard) = recorded(seeded().with_budget(budget.clone()));
-    let service = layer.layer(BreaksAfterOneCall(false));
+    let service = layer.layer(BreaksAfterOneCall(Arc::default()));
     let error = service.oneshot(request()).await.unwrap_err();
     assert_eq!(error.route(), Some(&call().route));
     assert_eq!(

@@ -13,7 +13,7 @@ use crate::{
 
 /// Decides as for the attempt that follows `earlier` retries after the same cause.
 fn decide(policy: &Policy, call: &CallContext, error: &Error, earlier: u32) -> Decision {
-    let mut history = History::new();
+    let mut history = History::default();
     for _ in 0..earlier {
         let paid = RetryBudget::new().withdraw(error.cause()).unwrap();
         history.sent(error.cause(), paid);
@@ -130,7 +130,7 @@ fn a_hint_does_not_kill_the_jitter() {
     let rng = &mut StdRng::seed_from_u64(5);
     let mut waits: Vec<_> = (0..100)
         .map(
-            |_| match policy.decide(&History::new(), &call(), &error, Instant::now(), rng) {
+            |_| match policy.decide(&History::default(), &call(), &error, Instant::now(), rng) {
                 Decision::Retry { after, .. } => after,
                 Decision::GiveUp(reason) => panic!("gave up: {reason}"),
             },
@@ -199,7 +199,7 @@ fn a_call_overrides_the_layer() {
 #[test]
 fn mixed_causes_are_bounded_together() {
     let policy = Policy::default();
-    let mut history = History::new();
+    let mut history = History::default();
     let rng = &mut StdRng::seed_from_u64(5);
     let causes = [Cause::RequestRate, Cause::ModelNotReady, Cause::TokenRate]
         .into_iter()
@@ -242,7 +242,7 @@ fn calls_that_aim_at_a_minute_are_spread() {
     let now = Instant::now();
     let waits: Vec<_> = (0..20)
         .map(
-            |_| match policy.decide(&History::new(), &call(), &error, now, rng) {
+            |_| match policy.decide(&History::default(), &call(), &error, now, rng) {
                 Decision::Retry { after, .. } => after,
                 Decision::GiveUp(reason) => panic!("gave up: {reason}"),
             },

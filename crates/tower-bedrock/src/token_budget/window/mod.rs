@@ -43,6 +43,14 @@ impl Meter {
         }
     }
 
+    /// Until when time alone changes nothing.
+    pub(super) const fn steady_until(&self) -> u64 {
+        match self {
+            Self::Sliding(window) => window.steady_until(),
+            Self::Bucket(_) | Self::Fixed(_) => 0,
+        }
+    }
+
     /// Takes another limit.
     pub(super) fn limit_changed(&mut self, now: u64, limit: u64) {
         match self {

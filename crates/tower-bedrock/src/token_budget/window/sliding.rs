@@ -85,6 +85,11 @@ impl Sliding {
         }
     }
 
+    /// When the newest slice is over.
+    pub(super) const fn steady_until(&self) -> u64 {
+        self.head_ends
+    }
+
     fn step_to(&mut self, current: u64, limit: u64) {
         while self.head < current {
             if self.total == 0 && (self.debt == 0 || self.room(limit) == 0) {
