@@ -1,6 +1,7 @@
 //! The commands that README and CI use: `cargo xtask test`, `cargo xtask check`,
-//! `cargo xtask foreign`, `cargo xtask metrics-table`, `cargo xtask ops`, `cargo xtask soak`.
+//! `cargo xtask foreign`, `cargo xtask browser`, `cargo xtask metrics-table`, `cargo xtask ops`, `cargo xtask soak`.
 
+mod browser;
 mod check;
 mod foreign;
 mod ops;
@@ -30,6 +31,11 @@ enum Command {
     /// Needs python3 and npm, and installs the SDKs below `target/foreign`. What cannot be installed
     /// is skipped, and said.
     Foreign,
+    /// Runs the page of the chat example in headless Chromium.
+    ///
+    /// Needs Chromium and chromedriver, and installs them with apt-get where it may. Without them it is
+    /// skipped, and said.
+    Browser,
     /// Checks what is in `ops`: the dashboard, the alerts, the alarms.
     ///
     /// Needs promtool (2.42), cfn-lint and Grafana's types for Python, and gets them below `target/ops`
@@ -53,6 +59,7 @@ fn main() -> ExitCode {
         Command::Test => run::cargo(&["test", "--workspace", "--all-features"]),
         Command::Check => check::all(),
         Command::Foreign => foreign::all(),
+        Command::Browser => browser::all(),
         Command::Soak(soak) => soak::soak(&soak),
         Command::Ops { write, live } => ops::all(write, live),
         Command::MetricsTable => run::cargo_with(
