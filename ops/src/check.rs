@@ -135,8 +135,8 @@ pub(crate) fn described(rules: &[Rule], readme: &str, tests: &str) -> Faults {
         if !readme.contains(&format!("\n### {name}\n")) {
             faults.push(format!("{name} has no runbook in ops/README.md"));
         }
-        let link = format!("ops/README.md#{}", name.to_lowercase());
-        if rule.annotations.get("runbook") != Some(&link) {
+        let link = format!("{}#{}", grafana::RUNBOOKS, name.to_lowercase());
+        if rule.annotations.get("runbook_url") != Some(&link) {
             faults.push(format!("the runbook of {name} is not linked as {link}"));
         }
         let fires = format!("{{labels: 'ALERTS{{alertname=\"{name}\",alertstate=\"firing\"");

@@ -10,7 +10,8 @@ pub(crate) const DATASOURCE: &str = "${DS_PROMETHEUS}";
 pub(crate) const COLUMNS: u32 = 24;
 /// Grafana 10.0's; later ones migrate it.
 const SCHEMA_VERSION: u32 = 38;
-const RUNBOOKS: &str = concat!(env!("CARGO_PKG_REPOSITORY"), "/blob/main/ops/README.md");
+/// Where runbooks are read.
+pub(crate) const RUNBOOKS: &str = concat!(env!("CARGO_PKG_REPOSITORY"), "/blob/main/ops/README.md");
 
 pub(crate) fn render(dashboard: &Dashboard) -> String {
     let mut text = serde_json::to_string_pretty(&json(dashboard)).unwrap_or_default();

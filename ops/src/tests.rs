@@ -119,10 +119,8 @@ fn alerts_are_described_and_tested() {
     assert_eq!(check::described(&rules, "", "").len(), 3);
     let test = "{labels: 'ALERTS{alertname=\"A\",alertstate=\"firing\"";
     let faults = check::described(&rules, "\n### A\n", test);
-    assert_eq!(
-        faults,
-        ["the runbook of A is not linked as ops/README.md#a"]
-    );
+    let link = format!("the runbook of A is not linked as {}#a", grafana::RUNBOOKS);
+    assert_eq!(faults, [link]);
 }
 
 /// A field or a target of events that the library renames is missed by the queries over logs.
