@@ -18,7 +18,9 @@ use tower_bedrock::{
 use tower_bedrock_tests::{
     MODEL, REGION,
     face::{Ask, Face, FaceKind},
-    in_process, scenario,
+    in_process,
+    pending::{Cut, cut_at},
+    scenario,
 };
 
 use super::{Recorded, Recording, Value};
@@ -300,6 +302,8 @@ async fn tokens_are_those_that_were_charged() {
             first_tokens.iter().all(|at| (1.4..2.0).contains(at)),
             "{kind:?}: {first_tokens:?}"
         );
+        let first_chunk = "gen_ai.client.operation.time_to_first_chunk";
+        assert_eq!(recorded.count(first_chunk, &[]), 3);
         let latencies = recorded.of("tower_bedrock_invocation_latency_seconds", &[]);
         for series in latencies {
             let Value::Histogram(values) = &series.value else {
@@ -378,6 +382,48 @@ async fn streams_are_counted_by_their_end() {
             let expected = [("answered", 1), ("dropped", 1), (cause, 1)];
             let expected = expected.map(|(end, count)| (end.to_owned(), count));
             assert_eq!(outcomes, BTreeMap::from(expected), "{kind:?}");
+        }
+    }
+}
+
+/// A call counts once, and as one attempt if its request went out, wherever it is dropped: amid its wait
+/// for an answer, amid its backoff, amid its stream.
+#[tokio::test(start_paused = true)]
+async fn a_dropped_call_counts_once_wherever_it_waits() {
+    for kind in FaceKind::ALL {
+        for is_stream in [false, true] {
+            let ask = Ask {
+                is_stream,
+                ..Ask::default()
+            };
+            let world = || {
+                let model = ModelSpec::new(MODEL)
+                    .regions([REGION])
+                    .output_tokens(5)
+                    .latency(Duration::from_secs(1))
+                    .tokens_per_second(5);
+                let busy = FaultSpec::error(ErrorText::TooManyConnections).count(1);
+                let scenario = Scenario::builder().model(model).fault(busy).build();
+                let sim = SimService::new(scenario.expect("a valid scenario"));
+                let retry = RetryLayer::new().with_jitter(Jitter::seeded(1));
+                let layer = StackLayer::builder(REGION).retry(retry).build_layer();
+                let layer = layer.expect("a stack that can be meant");
+                (Face::of(kind, &layer, in_process(&sim)), sim)
+            };
+            let (face, _) = world();
+            let pauses = cut_at(face.call(&ask), Cut::Never).await.pauses;
+            assert!(pauses > 1);
+            for cut in Cut::everywhere(pauses) {
+                let recording = Recording::new();
+                let (face, sim) = world();
+                let outcome = cut_at(face.call(&ask), cut).await.output;
+                let recorded = recording.take();
+                let context = format!("{kind:?} {is_stream} {cut:?} {outcome:?} {recorded:?}");
+                let requests = sim.ledger().totals.requests;
+                assert_eq!(attempts(&recorded), requests, "{context}");
+                let calls = recorded.count("tower_bedrock_calls_total", &[]);
+                assert_eq!(calls, u64::from(cut != Cut::Unpolled), "{context}");
+            }
         }
     }
 }

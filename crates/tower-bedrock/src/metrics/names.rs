@@ -121,6 +121,8 @@ metrics! {
 
     Calls Histogram Seconds OPERATION_DURATION = "gen_ai.client.operation.duration" { "gen_ai.operation.name", "gen_ai.provider.name", "gen_ai.request.model", "error.type" },
         "From the call to the end of its reply, over all waits, retries and routes.";
+    Calls Histogram Seconds TIME_TO_FIRST_CHUNK = "gen_ai.client.operation.time_to_first_chunk" { "gen_ai.operation.name", "gen_ai.provider.name", "gen_ai.request.model" },
+        "From the call to the first content of its stream, over all waits, retries and routes.";
     Calls Counter Count CALLS = "tower_bedrock_calls_total" { "model", "operation", "outcome" },
         "Calls that are over, by what came of them: answered, dropped, or the cause of the error.";
     Calls Counter Count DEGRADED_CALLS = "tower_bedrock_degraded_calls_total" { "model", "to" },

@@ -56,6 +56,11 @@ impl Call {
 }
 
 impl Watcher for Call {
+    fn first_content(&mut self, at: Instant) {
+        let after = at.saturating_duration_since(self.started);
+        self.handles.time_to_first_chunk().record(after);
+    }
+
     fn finish(&mut self, finish: Finish<'_>) {
         match finish {
             Finish::Complete => {

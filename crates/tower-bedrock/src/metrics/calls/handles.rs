@@ -14,7 +14,7 @@ use crate::{
         attempts::PROVIDER,
         cache::Cache,
         labels::Labels,
-        names::{CALLS, DEGRADED_CALLS, OPERATION_DURATION, REFUSALS},
+        names::{CALLS, DEGRADED_CALLS, OPERATION_DURATION, REFUSALS, TIME_TO_FIRST_CHUNK},
         recorder,
     },
     model_id::ModelId,
@@ -88,6 +88,14 @@ impl Handles {
         handles.answered = handles.ended("answered");
         handles.duration = handles.duration_until(None);
         handles
+    }
+
+    pub(super) fn time_to_first_chunk(&self) -> Histogram {
+        let [operation, provider] =
+            [gen_ai::operation_name(self.operation), PROVIDER].map(SharedString::const_str);
+        let values = [operation, provider, self.model.clone()];
+        let labels = self.labels.of(&TIME_TO_FIRST_CHUNK, values);
+        recorder::histogram(&TIME_TO_FIRST_CHUNK, labels)
     }
 
     pub(super) fn dropped(&self) -> (Counter, Histogram) {
