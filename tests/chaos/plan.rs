@@ -88,7 +88,7 @@ impl Dice {
 impl Plan {
     pub(crate) fn of(seed: u64) -> Self {
         let dice = &mut Dice(StdRng::seed_from_u64(seed));
-        let requests_per_minute = dice.upto(30..200);
+        let requests_per_minute = dice.upto(8..90);
         let tokens_per_minute = requests_per_minute * dice.upto(40..150);
         let faults: Vec<_> = (0..dice.upto(2..9)).map(|_| fault(dice)).collect();
         let closes_the_day = faults.iter().any(|fault| match &fault.what {
