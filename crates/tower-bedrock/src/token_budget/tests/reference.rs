@@ -170,7 +170,9 @@ proptest! {
             let (size, which) = (u64::from(size), usize::from(more));
             match kind % 32 {
                 0..4 => clock += size * SECOND / 4000,
-                4..6 => clock += size * SECOND / 500,
+                4 => clock += size * SECOND / 500,
+                // To the slice: so many, or a window and one more or less.
+                5 => clock += (SLICES - 3 + size % 6) * MINUTE.div_ceil(SLICES - 1),
                 6 => clock += size * 2 * SECOND,
                 7 => clock = clock.saturating_sub(size * SECOND / 2000),
                 _ => {}
@@ -275,10 +277,13 @@ proptest! {
     }
 }
 
+/// A tenant, what it has saved, and its calls: their numbers and tokens.
+type Tenant = (u8, u64, Vec<(u64, u64)>);
+
 /// The calls of one priority, as lists: whose turn it is comes first.
 #[derive(Default)]
 struct Turns {
-    tenants: Vec<(u8, u64, Vec<(u64, u64)>)>,
+    tenants: Vec<Tenant>,
     has_been_served: bool,
     quantum: u64,
 }
