@@ -40,6 +40,9 @@ pub(crate) struct Plan {
     pub(crate) probes: u32,
     /// Whether the layers know the service's quotas.
     pub(crate) knows_quotas: bool,
+    /// Whether what streams say is what they are charged for. A recording plays one answer, and is
+    /// charged for another.
+    pub(crate) is_charged_as_told: bool,
     /// Whether one of the faults closes a day's quota, for an hour.
     pub(crate) closes_the_day: bool,
     requests_per_minute: u64,
@@ -95,6 +98,9 @@ impl Plan {
             FaultKind::Error(error) => *error == ErrorText::TokensPerDay.into(),
             _ => false,
         });
+        let is_charged_as_told = !faults
+            .iter()
+            .any(|fault| matches!(fault.what, FaultKind::Recording(_)));
         let counting = dice.of(&[
             Window::TokenBucket { burst_seconds: 60 },
             Window::SlidingWindow,
@@ -130,6 +136,7 @@ impl Plan {
             places,
             probes,
             knows_quotas,
+            is_charged_as_told,
             closes_the_day,
             requests_per_minute,
             tokens_per_minute,
