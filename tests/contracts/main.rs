@@ -2,6 +2,8 @@
 //! of them together: calls dropped wherever they wait, readiness, panics, and numbers without end.
 
 mod cancel;
+mod extremes;
 mod faces;
+mod panics;
 mod readiness;
 mod rigs;
