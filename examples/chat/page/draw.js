@@ -117,10 +117,9 @@ const STATES = { closed: "closed", open: "open", half_open: "half-open, probing"
 function circuit(row, { model, region, state, retry_in_ms, calls, failures }) {
   row.className = `circuit ${state}`;
   set(child(row, "name", () => node("span")), `${short(model)} · ${region ?? "home"}`);
-  const again = retry_in_ms ? `, again in ${time(retry_in_ms)}` : "";
-  set(child(row, "state", () => node("strong")), STATES[state] + again);
-  const said =
-    state === "closed" ? `${failures} of ${calls} failed` : "calls go elsewhere meanwhile";
+  set(child(row, "state", () => node("strong")), STATES[state]);
+  const again = retry_in_ms ? `asked again in ${time(retry_in_ms)}` : "asked again now";
+  const said = state === "closed" ? `${failures} of ${calls} failed` : again;
   set(child(row, "said", () => node("span", "muted")), said);
 }
 

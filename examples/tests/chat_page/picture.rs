@@ -85,8 +85,8 @@ async fn an_outage_is_seen_to_begin_and_to_end() {
     page.click("#outage").await;
     page.wait_for(
         "a circuit is open, with a countdown",
-        "return [...document.querySelectorAll('.circuit.open strong')]
-           .some(one => /^open, again in [0-9.]+ m?s$/.test(one.textContent))",
+        "return [...document.querySelectorAll('.circuit.open .muted')]
+           .some(one => /^asked again in [0-9.]+ m?s$/.test(one.textContent))",
     )
     .await;
     let drawn = "document.querySelector('.strip.unavailable path')?.getAttribute('d').length > 0";
