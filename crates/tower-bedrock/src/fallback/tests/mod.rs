@@ -7,6 +7,7 @@ mod moves;
 mod outage;
 mod portable;
 mod properties;
+mod reference;
 mod residency;
 mod shares;
 
