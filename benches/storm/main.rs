@@ -63,7 +63,7 @@ fn run(cli: &Cli) -> Result<()> {
     } else {
         Vec::new()
     };
-    let report = Report::new(scenes, calibration);
+    let report = Report::new(scenes, calibration, cli.extent());
     if let Some(folder) = &cli.out {
         report.write_into(folder)?;
         eprintln!("written: {}", folder.join("report.html").display());

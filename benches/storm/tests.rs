@@ -37,7 +37,7 @@ fn the_small_version_of_everything_runs() -> Result<()> {
         }
     }
     let folder = tempfile::tempdir()?;
-    let report = Report::new(scenes, calibration::points()?);
+    let report = Report::new(scenes, calibration::points()?, Extent::Quick);
     report.write_into(folder.path())?;
     let page = std::fs::read_to_string(folder.path().join("report.html"))?;
     assert!(page.contains("<svg") && !page.contains("http://www.google"));
@@ -51,8 +51,19 @@ fn the_small_version_of_everything_runs() -> Result<()> {
 /// draws from a generator of its own.
 #[test]
 fn a_seed_tells_everything() -> Result<()> {
-    let storms = [storm("burst"), storm("overloaded-fallback"), storm("slow-streams")];
-    let json = |seed| Report::new(quick(&storms, &Policy::ALL, seed)?, Vec::new()).json();
+    let storms = [
+        storm("burst"),
+        storm("overloaded-fallback"),
+        storm("slow-streams"),
+    ];
+    let json = |seed| {
+        Report::new(
+            quick(&storms, &Policy::ALL, seed)?,
+            Vec::new(),
+            Extent::Quick,
+        )
+        .json()
+    };
     let first = json(1)?;
     assert_eq!(first, json(1)?);
     assert_ne!(first, json(2)?);
@@ -67,7 +78,11 @@ fn the_stack_uses_a_known_quota_and_is_never_refused() -> Result<()> {
     for scene in quick(&[storm("burst"), storm("rpm-bound")], &policies, 1)? {
         for policy in [Policy::Tower, Policy::InsideSdk] {
             let figures = scene.figures(policy).expect("it played");
-            assert!(figures.goodput >= 0.95, "{policy} in {}: {figures:?}", scene.id());
+            assert!(
+                figures.goodput >= 0.95,
+                "{policy} in {}: {figures:?}",
+                scene.id()
+            );
             assert_eq!(figures.refused, 0, "{policy} in {}", scene.id());
         }
         let plain = scene.figures(Policy::Plain).expect("it played");
@@ -101,7 +116,10 @@ fn the_oracle_cannot_do_what_the_quota_forbids() -> Result<()> {
     let flows_in = rpm * setup.patience.as_secs() / 60;
     assert!(answered <= rpm + flows_in);
     assert!(answered >= (rpm + flows_in).min(setup.jobs.len() as u64) - 1);
-    let at_once = answers.iter().flatten().filter(|took| **took < Duration::from_secs(5));
+    let at_once = answers
+        .iter()
+        .flatten()
+        .filter(|took| **took < Duration::from_secs(5));
     assert!(at_once.count() as u64 <= rpm + rpm * 5 / 60);
     Ok(())
 }

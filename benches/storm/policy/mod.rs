@@ -7,6 +7,7 @@ mod sdk_modes;
 
 use std::{future::Future, pin::Pin};
 
+use self::ours::Open;
 use crate::{
     sdk::{Failure, SharedJob},
     setup::Setup,
@@ -36,10 +37,11 @@ pub(crate) enum Policy {
     TowerResilience,
     Tower,
     InsideSdk,
+    Waits,
 }
 
 impl Policy {
-    pub(crate) const ALL: [Self; 9] = [
+    pub(crate) const ALL: [Self; 10] = [
         Self::Plain,
         Self::Exponential,
         Self::TenPercentJitter,
@@ -49,6 +51,7 @@ impl Policy {
         Self::TowerResilience,
         Self::Tower,
         Self::InsideSdk,
+        Self::Waits,
     ];
 
     /// What it is called on the command line and in files.
@@ -63,6 +66,7 @@ impl Policy {
             Self::TowerResilience => "tower-resilience",
             Self::Tower => "tower-bedrock",
             Self::InsideSdk => "tower-bedrock-sdk",
+            Self::Waits => "tower-bedrock-waits",
         }
     }
 
@@ -88,11 +92,19 @@ impl Policy {
             }
             Self::Tower => "tower-bedrock's recommended stack, as a Tower service",
             Self::InsideSdk => "the same stack installed inside the SDK's own client",
+            Self::Waits => {
+                "the same stack as a service, whose calls wait for an open circuit if nothing else is left"
+            }
         }
     }
 
     /// Whether it is one of ours.
     pub(crate) const fn is_ours(self) -> bool {
+        matches!(self, Self::Tower | Self::InsideSdk | Self::Waits)
+    }
+
+    /// Whether it is our stack as it comes.
+    pub(crate) const fn is_default(self) -> bool {
         matches!(self, Self::Tower | Self::InsideSdk)
     }
 
@@ -105,7 +117,8 @@ impl Policy {
             Self::SdkStandard => Box::new(sdk_modes::standard(setup, world)),
             Self::SdkAdaptive => Box::new(sdk_modes::adaptive(setup, world)),
             Self::TowerResilience => Box::new(layers::Layers::new(setup, world, seed)?),
-            Self::Tower => Box::new(ours::Tower::new(setup, world, seed)?),
+            Self::Tower => Box::new(ours::Tower::new(setup, world, seed, Open::Fails)?),
+            Self::Waits => Box::new(ours::Tower::new(setup, world, seed, Open::Waits)?),
             Self::InsideSdk => Box::new(ours::InsideSdk::new(setup, world, seed)?),
         })
     }

@@ -17,7 +17,7 @@ impl Scene {
     /// The goals that are missed, in words.
     pub(super) fn misses(&self) -> Vec<String> {
         let mut misses = Vec::new();
-        for cell in self.cells.iter().filter(|cell| cell.policy.is_ours()) {
+        for cell in self.cells.iter().filter(|cell| cell.policy.is_default()) {
             let goodput = cell.figures.goodput;
             let mut miss = |text: String| {
                 let (id, seed, policy) = (self.storm.id, self.seed, cell.policy);

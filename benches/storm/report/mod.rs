@@ -17,7 +17,7 @@ use crate::{
     cli::CALIBRATION,
     figures::{Figures, worth},
     policy::Policy,
-    scenario::{self, Storm},
+    scenario::{self, Extent, Storm},
     setup::Setup,
 };
 
@@ -27,6 +27,8 @@ pub(crate) struct Report {
     scenes: Vec<Scene>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     calibration: Vec<Point>,
+    #[serde(skip)]
+    extent: Extent,
 }
 
 /// One scenario with one seed.
@@ -105,10 +107,11 @@ impl Scene {
 }
 
 impl Report {
-    pub(crate) const fn new(scenes: Vec<Scene>, calibration: Vec<Point>) -> Self {
+    pub(crate) const fn new(scenes: Vec<Scene>, calibration: Vec<Point>, extent: Extent) -> Self {
         Self {
             scenes,
             calibration,
+            extent,
         }
     }
 

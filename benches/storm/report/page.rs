@@ -5,11 +5,12 @@ use plotters::style::Color;
 use serde::Serialize;
 
 use super::{Report, Scene, plots, table};
-use crate::{Result, calibration::Point, policy::Policy};
+use crate::{Result, calibration::Point, policy::Policy, scenario::Extent};
 
 #[derive(Serialize)]
 struct Page<'a> {
     seeds: String,
+    is_quick: bool,
     policies: Vec<Way>,
     goodput: String,
     scenes: Vec<Section<'a>>,
@@ -72,6 +73,7 @@ impl Report {
         let worst = self.worst();
         let page = Page {
             seeds: self.seeds(),
+            is_quick: self.extent == Extent::Quick,
             policies: self.policies().into_iter().map(way).collect(),
             goodput: plots::for_page(&self.goodput_plot()?),
             scenes: sections(&scenes)?,
