@@ -25,7 +25,7 @@ const TOKENS: std::ops::RangeInclusive<u32> = 1..=1_000;
 const DEFAULT_TOKENS: u32 = 300;
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
 /// Who asks for longer gets this.
-pub(crate) const MAX_TIMEOUT: Duration = Duration::from_secs(120);
+pub(crate) const MAX_TIMEOUT: Duration = Duration::from_secs(180);
 
 /// A question that may be asked.
 #[derive(Clone, Debug)]

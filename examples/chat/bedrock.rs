@@ -10,14 +10,15 @@ use aws_sdk_bedrockruntime::{
     types::{ConverseStreamOutput, InferenceConfiguration},
 };
 use tower_bedrock::{
-    Bedrock, CircuitBreakers, DefaultStack, Error, FallbackLayer, ModelId, Pools, Priority, Quotas,
-    Request, Response, ResponseStream, RetryLayer, Route, Stack, StreamLimits, TokenBudgetLayer,
+    Bedrock, BedrockRequest, CircuitBreakers, DefaultStack, Error, FallbackLayer, ModelId,
+    OperationInput, Pools, Priority, Quotas, Request, Response, ResponseStream, RetryLayer, Route,
+    Stack, StreamLimits, TokenBudgetLayer,
 };
 
 use crate::{Result, ask::Question, tally::Tally, target::Target};
 
 /// What goes on at a time for each region, and what may stand in line for it.
-const IN_FLIGHT: usize = 40;
+const IN_FLIGHT: usize = 100;
 const IN_LINE: usize = 200;
 
 /// Somebody looks at the answer grow. A silence of so long is a stall to them.
@@ -101,11 +102,7 @@ impl Chat {
             .inference_config(generate_at_most(question.max_tokens))
             .build()
             .map_err(not_built)?;
-        let request = Request::from(input)
-            .with_route(self.route.clone())
-            .with_tenant(question.tenant)
-            .with_timeout(question.timeout)
-            .with_priority(priority);
+        let request = self.request(input, question.tenant, question.timeout, priority);
         let answered = self.stack.send(request).await;
         self.tally.outcome(answered.as_ref().map(Response::served));
         answered
@@ -122,15 +119,29 @@ impl Chat {
             .inference_config(generate_at_most(question.max_tokens))
             .build()
             .map_err(not_built)?;
-        let request = Request::from(input)
-            .with_route(self.route.clone())
-            .with_tenant(question.tenant)
-            .with_timeout(question.timeout)
-            .with_priority(Priority::High);
+        let request = self.request(input, question.tenant, question.timeout, Priority::High);
         let answered = self.stack.send(request).await;
         self.tally
             .outcome(answered.as_ref().map(ResponseStream::served));
         answered
+    }
+
+    fn request<Op: OperationInput>(
+        &self,
+        input: Op,
+        tenant: Arc<str>,
+        timeout: Duration,
+        priority: Priority,
+    ) -> Request<Op> {
+        let mut request = Request::from(input)
+            .with_route(self.route.clone())
+            .with_tenant(tenant)
+            .with_timeout(timeout)
+            .with_priority(priority);
+        // The answer takes its time, too. Whoever would be let in too late for it hears so at once,
+        // with the time to come again, and costs nobody anything.
+        request.context_mut().max_wait = Some(timeout / 2);
+        request
     }
 }
 

@@ -83,7 +83,7 @@ async fn a_call_in_line_that_is_left_leaves_the_line() {
     let bedrock = bedrock(model().rpm(1), |scenario| scenario).await;
     let chat = Chat::before(&bedrock, &["--rpm", "1"]);
     assert_eq!(chat.ask("x", 30_000).await.status(), 200);
-    let body = json!({"prompt": "x", "timeout_ms": 120_000});
+    let body = json!({"prompt": "x", "timeout_ms": 180_000});
     for path in ["/chat", "/chat/stream"] {
         select! {
             answer = chat.post(path, &body).send() => panic!("{answer:?}"),
