@@ -12,9 +12,10 @@ use crate::{Result, cli::Cli};
 /// Where the local Bedrock is called, and where other regions are none of the configuration's.
 const HOME: &str = "us-east-1";
 
-/// The SDK has no read timeout of its own. A call whose region accepts it and never answers would
-/// cost it its whole deadline.
-const READ_TIMEOUT: Duration = Duration::from_secs(60);
+/// The SDK has no read timeout of its own: a region that accepts calls and never answers would cost
+/// each its whole deadline. A whole answer comes at once, at its end, so this is more than the longest
+/// of them takes.
+const READ_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// Everything that differs between the local Bedrock, another endpoint and the real service.
 pub(crate) struct Target {

@@ -47,3 +47,18 @@ fn an_address_that_is_taken_is_told() {
         "{stderr}"
     );
 }
+
+/// The real service is called in the configured region; without one it is told what to set.
+#[test]
+fn a_region_that_is_missing_is_told() {
+    let run = Command::new(program())
+        .args(["--aws", "--listen", "127.0.0.1:0"])
+        .env_remove("AWS_REGION")
+        .env_remove("AWS_DEFAULT_REGION")
+        .env("AWS_EC2_METADATA_DISABLED", "true")
+        .env("AWS_CONFIG_FILE", "no-such-file")
+        .assert()
+        .code(1);
+    let stderr = String::from_utf8_lossy(&run.get_output().stderr);
+    assert!(stderr.contains("set AWS_REGION"), "{stderr}");
+}

@@ -5,7 +5,7 @@ use futures_util::future::join_all;
 use serde_json::json;
 use tokio::{io::AsyncWriteExt, net::TcpStream};
 
-use crate::support::{Chat, bedrock, error, eventually, model};
+use crate::support::{Chat, bedrock, error, eventually, model, slow};
 
 /// A call that does not fit the quota before its deadline is refused with 429 and told when there is
 /// room, without a word about the account behind it; nothing is sent for it.
@@ -113,6 +113,26 @@ async fn the_load_is_limited() {
     drop(idle);
     eventually("there is room again", async || {
         chat.ask("x", 30_000).await.status() == 200
+    })
+    .await;
+}
+
+/// A chat that streams counts until its last event, not until its first; whoever leaves in the middle
+/// gives the place back.
+#[tokio::test]
+async fn a_stream_counts_to_its_end() {
+    let bedrock = bedrock(slow(), |scenario| scenario).await;
+    let chat = Chat::before(&bedrock, &["--max-chats", "1"]);
+    let mut stream = chat.stream("Tell me a long story.").await;
+    assert_eq!(stream.next().await.unwrap().0, "start");
+    let refused = chat.ask("x", 1_000).await;
+    assert_eq!(refused.status(), 503);
+    assert_eq!(error(refused).await["code"], "busy");
+    drop(stream);
+    eventually("there is room again", async || {
+        let answer = chat.ask("x", 1_000).await;
+        // The model takes minutes.
+        answer.status() == 504
     })
     .await;
 }
