@@ -102,7 +102,7 @@ impl Classifier {
         details.code = details
             .code
             .map(|code| catalogue::bare_code(&code).to_owned());
-        details.cut_secrets();
+        details.cut();
         if let (Cause::Credentials, Some(message)) = (cause, &mut details.message) {
             message.truncate(message.find('\n').unwrap_or(message.len()));
         }

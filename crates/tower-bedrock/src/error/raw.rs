@@ -63,13 +63,40 @@ pub enum RawError {
 // === impl ErrorDetails ===
 
 impl ErrorDetails {
-    /// Cuts what the message repeats of a signed request, session token included. What lies under it
-    /// may say the same again, so it goes too.
-    pub(crate) fn cut_secrets(&mut self) {
-        if self.message.as_mut().is_some_and(secrets::cut) {
+    /// Cuts what the message repeats of a signed request, session token included, and what of it and
+    /// of the codes is longer than anybody means them to be. What lies under it may say the same again,
+    /// so it goes too.
+    pub(crate) fn cut(&mut self) {
+        let message = self.message.as_mut();
+        let is_cut = message.is_some_and(|message| {
+            // First, so that no message is searched that takes long.
+            let is_shortened = shorten(message, MAX_MESSAGE);
+            secrets::cut(message) || is_shortened
+        });
+        let codes = [&mut self.code, &mut self.request_id];
+        let is_shortened = codes
+            .into_iter()
+            .flatten()
+            .fold(false, |is_cut, code| shorten(code, MAX_CODE) || is_cut);
+        if is_cut || is_shortened {
             self.source = None;
         }
     }
+}
+
+/// What the service says is a sentence or two; what is longer fills somebody's logs.
+const MAX_MESSAGE: usize = 16 * 1024;
+/// Its longest code has some 30 bytes, an id of a request 36.
+const MAX_CODE: usize = 256;
+
+/// Tells whether there was anything to cut.
+fn shorten(text: &mut String, most: usize) -> bool {
+    let is_longer = text.len() > most;
+    if is_longer {
+        text.truncate(text.floor_char_boundary(most));
+        text.push('…');
+    }
+    is_longer
 }
 
 /// Continues a line: code and status, the message, the request id.

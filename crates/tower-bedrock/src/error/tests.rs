@@ -2,7 +2,7 @@ use std::{error::Error as StdError, time::Duration};
 
 use tower::{BoxError, ServiceExt, service_fn, timeout::Timeout};
 
-use crate::{CallContext, Cause, Error, ErrorDetails, Operation, RawError, Route};
+use crate::{CallContext, Cause, Classifier, Error, ErrorDetails, Operation, RawError, Route};
 
 fn call() -> CallContext {
     let model = "us.amazon.nova-lite-v1:0".parse().unwrap();
@@ -88,4 +88,30 @@ async fn a_timeout_layer_is_a_timeout() {
 fn errors_are_small() {
     assert_eq!(size_of::<Error>(), size_of::<usize>());
     assert!(size_of::<RawError>() <= 3 * size_of::<usize>());
+}
+
+/// What a service says at great length is cut, between two characters, and with it what lies under it,
+/// which may say the same; what it says in a sentence or two is kept as it is.
+#[test]
+fn what_is_said_at_great_length_is_cut() {
+    let said = |message: String| {
+        let details = ErrorDetails {
+            code: Some(message.clone()),
+            request_id: Some(message.clone()),
+            source: Some(message.clone().into()),
+            message: Some(message),
+            status: Some(429),
+            ..ErrorDetails::default()
+        };
+        Classifier::default().classify(RawError::Answered(Box::new(details)))
+    };
+    let error = said("é".repeat(5_000_000));
+    assert!(format!("{error} {error:?}").len() < 40_000);
+    assert!(error.message().unwrap().ends_with("é…"));
+    assert!(std::error::Error::source(&error).is_none());
+
+    let error = said("é".repeat(100));
+    assert_eq!(error.message(), Some("é".repeat(100).as_str()));
+    assert_eq!(error.request_id(), error.message());
+    assert!(std::error::Error::source(&error).is_some());
 }

@@ -48,7 +48,7 @@ where
                 details.message = error.message().map(str::to_owned);
                 details.original_status = original_status(&error);
                 details.source = Some(error.into());
-                details.cut_secrets();
+                details.cut();
                 Self::Answered(Box::new(details))
             }
             SdkError::DispatchFailure(_) => without_answer(error, details, Self::Connect),

@@ -65,6 +65,10 @@ pub(crate) enum Silence {
     DeadlineExceeded,
 }
 
+/// The most events that are held back, whatever a call waits for: before its content, an answer says one
+/// or two. What a service says beyond is for the caller to read, at the caller's pace.
+const MAX_HELD: u64 = 4096;
+
 impl Lifecycle {
     /// A stream whose call is sent at `now`.
     pub(crate) const fn new(now: Instant, deadline: Option<Instant>) -> Self {
@@ -195,7 +199,7 @@ impl Lifecycle {
     pub(crate) fn is_answered(&self, now: Instant) -> bool {
         match self.hold_back.until {
             _ if self.events == 0 => false,
-            _ if self.is_whole() => true,
+            _ if self.is_whole() || self.events >= MAX_HELD => true,
             _ if self.release().is_some_and(|(at, _)| at <= now) => true,
             Until::FirstEvent => true,
             Until::Content => self.first_content.is_some(),

@@ -56,7 +56,7 @@ pub enum StreamLimit {
 ///
 /// By default a stream is held back until its first content: what comes before says nothing but that
 /// an answer begins, so no answer is delayed. To hold back more makes more failures curable, and
-/// delays the first words.
+/// delays the first words. More than 4096 events are never held back.
 ///
 /// # Example
 ///

@@ -139,7 +139,7 @@ pub(super) fn told_by(http: &HttpResponse, now: SystemTime) -> ErrorDetails {
         retry_after: retry_after(|name| http.headers().get(name), now),
         ..ErrorDetails::default()
     };
-    details.cut_secrets();
+    details.cut();
     details
 }
 

@@ -85,7 +85,7 @@ fn heard(message: &Message) -> Heard {
                 message: header(":error-message").map(str::to_owned),
                 ..ErrorDetails::default()
             };
-            details.cut_secrets();
+            details.cut();
             Heard::Broken(RawError::Answered(Box::new(details)))
         }
         _ => {

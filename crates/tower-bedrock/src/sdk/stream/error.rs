@@ -29,7 +29,7 @@ where
                 source: Some(error.into()),
                 ..ErrorDetails::default()
             };
-            details.cut_secrets();
+            details.cut();
             RawError::Answered(Box::new(details))
         }
         // The connection ended within a frame.
@@ -49,7 +49,7 @@ where
                 message: said(":error-message"),
                 ..ErrorDetails::default()
             };
-            details.cut_secrets();
+            details.cut();
             RawError::Answered(Box::new(details))
         }
         // What the parser says of an event quotes it.

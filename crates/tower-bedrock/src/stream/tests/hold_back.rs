@@ -127,3 +127,18 @@ async fn a_stream_may_end_while_it_is_held_back() {
     let (events, error) = drain(&mut stream).await;
     assert_eq!((events.len(), error.map(|error| error.cause())), (2, None));
 }
+
+/// A service that never comes to its content does not fill the memory: after 4096 events the call is
+/// answered, and the caller reads on at its own pace.
+#[tokio::test(start_paused = true)]
+async fn what_is_held_back_is_bounded() {
+    for hold_back in [HoldBack::until_content(), HoldBack::until_bytes(u64::MAX)] {
+        let steps = vec![Says(0, Event::Start); 10_000];
+        let stream = stream_of(steps).with_hold_back(hold_back);
+        let mut stream = stream.answered().await.unwrap();
+        assert!(format!("{stream:?}").len() < 10_000);
+        let (events, error) = drain(&mut stream).await;
+        assert_eq!(events.len(), 10_000);
+        assert_eq!(error.unwrap().cause(), crate::Cause::StreamTruncated);
+    }
+}

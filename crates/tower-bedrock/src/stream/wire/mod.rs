@@ -57,7 +57,7 @@ pub(crate) fn exception(exception_type: &str, payload: &[u8]) -> RawError {
         original_status: said.original_status_code,
         ..ErrorDetails::default()
     };
-    details.cut_secrets();
+    details.cut();
     RawError::Answered(Box::new(details))
 }
 

@@ -32,6 +32,6 @@ pub(crate) fn chunk_error(chunk: &[u8]) -> RawError {
         message: message.map(Cow::into_owned),
         ..ErrorDetails::default()
     };
-    details.cut_secrets();
+    details.cut();
     RawError::Answered(Box::new(details))
 }

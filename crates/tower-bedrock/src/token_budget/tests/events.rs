@@ -104,3 +104,25 @@ async fn what_happens_is_told() {
         ]
     );
 }
+
+/// A listener may look at the quotas, whatever it is told: nothing is locked meanwhile.
+#[tokio::test(start_paused = true)]
+async fn a_listener_may_look_at_the_quotas() {
+    let quotas = Quotas::new();
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let layer = TokenBudgetLayer::new(quotas.clone()).on_event({
+        let seen = Arc::clone(&seen);
+        move |event| {
+            let name = format!("{event:?}");
+            let snapshots = quotas.snapshot().len();
+            seen.lock()
+                .unwrap()
+                .push((name.contains("Unset"), snapshots));
+        }
+    });
+    let service = over(&layer, &Steady::new(secs(1)));
+    let mut call = call(1000, 0);
+    call.tokens.max_output = None;
+    service.oneshot(Request::new((), call)).await.unwrap();
+    assert_eq!(*seen.lock().unwrap(), [(true, 1)]);
+}
