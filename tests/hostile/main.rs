@@ -257,7 +257,9 @@ fn the_tests_that_are_named_exist() {
     sources(&root.join("crates"), &mut all);
     sources(&root.join("tests"), &mut all);
     let text = fs::read_to_string(root.join("SECURITY.md")).expect("SECURITY.md");
-    let rows = text.lines().filter(|line| line.starts_with("| ") && line.contains('`'));
+    let rows = text
+        .lines()
+        .filter(|line| line.starts_with("| ") && line.contains('`'));
     let named: Vec<_> = rows
         .filter_map(|row| row.trim_end_matches(" |").rsplit(" | ").next())
         .flat_map(|cell| cell.split('`').skip(1).step_by(2))

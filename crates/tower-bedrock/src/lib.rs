@@ -63,6 +63,8 @@
 //!   the layers build alone and no crate of the SDK is in the tree.
 //! * `metrics` (default): stacks count what they do, in whatever recorder of the `metrics` facade is
 //!   installed; the module `metrics` lists what.
+//! * `tracing` (default): stacks lay spans around calls and attempts, and layers tell what they decide;
+//!   the module `trace` lists what stands in them.
 //! * `default-https-client`: the HTTPS client that the SDK would use by itself.
 //! * `axum`: [`Error`] answers for itself in a handler, as `ErrorResponse` says.
 //!
