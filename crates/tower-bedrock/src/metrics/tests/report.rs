@@ -85,7 +85,28 @@ async fn keys_beyond_the_bound_are_summed_up() {
     assert_eq!(sum, 5500.0);
 }
 
-/// Circuits, pools and the retry budget are reported as they are, and what is gone is zero.
+/// What is no more is zero with the next report: a limit that was taken back.
+#[tokio::test(start_paused = true)]
+async fn what_is_gone_is_zero() {
+    let recorded = Recorded::new();
+    let quotas = Quotas::new();
+    let reporter = MetricsReporter::new(Metrics::new()).with_quotas(quotas.clone());
+    let both = Quota::new()
+        .with_requests_per_minute(10)
+        .with_tokens_per_minute(1000);
+    quotas.set(&route(), both).unwrap();
+    reporter.report();
+    let one = Quota::new().with_requests_per_minute(10);
+    quotas.set(&route(), one).unwrap();
+    reporter.report();
+    let labels = format!("key={REGION}/in-region/{MODEL},limit=requests_per_minute");
+    assert_eq!(
+        recorded.lines(&["quota_limit"]),
+        [format!("quota_limit{{{labels}}} 10")]
+    );
+}
+
+/// Circuits, pools and the retry budget are reported as they are.
 #[tokio::test(start_paused = true)]
 async fn circuits_pools_and_the_retry_budget_are_reported() {
     let recorded = Recorded::new();
