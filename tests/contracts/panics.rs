@@ -14,9 +14,10 @@ use futures_util::StreamExt;
 use tokio::{task::JoinSet, time::sleep};
 use tower::{Service, ServiceExt};
 use tower_bedrock::{
-    Batch, BedrockRequest, CallContext, Cause, CircuitBreakers, CircuitPolicy, ClassifyLayer,
-    Error, Estimate, FallbackLayer, InputSize, Jitter, Ladder, Passage, PoolKey, Pools, Quota,
-    Quotas, Request, RetryLayer, Route, RouteGate, Stack, TokenBudgetLayer, TokenEstimator,
+    Batch, BedrockRequest, CallContext, Cause, CircuitBreakers, CircuitEvent, CircuitPolicy,
+    ClassifyLayer, Error, Estimate, FallbackLayer, InputSize, Jitter, Ladder, Passage, PoolKey,
+    Pools, Quota, Quotas, Request, RetryLayer, Route, RouteGate, Stack, TokenBudgetLayer,
+    TokenEstimator,
 };
 use tower_bedrock_tests::{
     REGION,
@@ -144,6 +145,8 @@ async fn a_panic_of_the_users_poisons_nothing() {
             on(Trapped::CircuitListener),
             on(Trapped::BudgetListener),
         );
+        let changes = Arc::new(AtomicU32::new(0));
+        let heard = Arc::clone(&changes);
         let (pool, fallback, rule, key) = (
             on(Trapped::PoolListener),
             on(Trapped::FallbackListener),
@@ -155,7 +158,12 @@ async fn a_panic_of_the_users_poisons_nothing() {
             .with_policy(policy)
             .expect("a sound policy")
             .with_jitter(Jitter::seeded(5))
-            .on_event(move |_| circuit());
+            .on_event(move |event| {
+                circuit();
+                if let CircuitEvent::Changed { .. } = event {
+                    heard.fetch_add(1, Ordering::Relaxed);
+                }
+            });
         let pools = Pools::new()
             .with_home_region(REGION)
             .with_max_in_flight(5)
@@ -225,7 +233,14 @@ async fn a_panic_of_the_users_poisons_nothing() {
             let answered = stack.send(request()).await;
             answered.unwrap_or_else(|error| panic!("{trapped:?}: {error:?}"));
         }
-        let shown = format!("{stack:?} {:?}", stack.breakers());
+        // Who listened still does.
+        let breakers = stack.breakers().expect("it has circuits");
+        let before = changes.load(Ordering::Relaxed);
+        breakers.force_open(&route());
+        breakers.reset(&route());
+        let heard = changes.load(Ordering::Relaxed) - before;
+        assert_eq!(heard, 2, "{trapped:?}");
+        let shown = format!("{stack:?} {breakers:?}");
         assert!(!shown.contains("poisoned"), "{trapped:?}: {shown}");
         gauges.assert_at_rest(format!("{trapped:?}, afterwards"));
     }

@@ -50,7 +50,8 @@ enum Command {
     },
     /// Writes the table of metrics in the README from the code.
     MetricsTable,
-    /// Runs seeds of chaos in virtual time, many more than the tests do; a seed that fails is told.
+    /// Runs seeds of chaos in virtual time, many more than the tests do, and tells those that fail; or
+    /// with `--real` restarts a service over real sockets for minutes, and watches the memory.
     Soak(soak::Soak),
 }
 
