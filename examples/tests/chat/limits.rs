@@ -136,3 +136,16 @@ async fn a_stream_counts_to_its_end() {
     })
     .await;
 }
+
+/// Whoever would be let in too late for an answer is refused at once, though the line would be over
+/// before the deadline: no time is left for the answer itself.
+#[tokio::test]
+async fn nobody_is_let_in_too_late_for_an_answer() {
+    let bedrock = bedrock(model().rpm(1), |scenario| scenario).await;
+    let chat = Chat::before(&bedrock, &["--rpm", "1"]);
+    assert_eq!(chat.ask("x", 30_000).await.status(), 200);
+    let refused = chat.ask("x", 75_000).await;
+    assert_eq!(refused.status(), 429);
+    assert!(refused.headers().contains_key("retry-after"));
+    assert_eq!(bedrock.service().ledger().totals.requests, 1);
+}
