@@ -3,7 +3,8 @@
 //! ```text
 //! calls ROW CALLS     makes so many calls, and prints nothing
 //! calls --allocations prints for each row what a call allocates
-//! calls --rows        prints the rows
+//! calls --sdk-allocations the same of the AWS SDK, with and without the layers
+//! calls --ours        prints the rows of our layers, and what a call costs without them
 //! ```
 
 use std::process::ExitCode;
@@ -25,22 +26,18 @@ fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     match args[..] {
-        ["--rows"] => {
-            for row in rows::all() {
+        ["--ours"] => {
+            for row in rows::ours::rows() {
                 println!("{}", row.name);
             }
         }
         ["--allocations"] => {
-            let _profiler = dhat::Profiler::builder().testing().build();
-            let rows = rows::all();
-            let counted: Vec<_> = rows
-                .iter()
-                .map(|row| (row.name, allocations(row)))
-                .collect();
-            println!("{}", serde_json::json!(counted));
+            print_allocations(&rows::all());
         }
+        #[cfg(feature = "sdk")]
+        ["--sdk-allocations"] => print_allocations(&rows::sdk::rows()),
         [name, calls] => {
-            let rows = rows::all();
+            let rows = every();
             let row = rows.iter().find(|row| row.name == name);
             let (Some(row), Ok(calls)) = (row, calls.parse()) else {
                 eprintln!("no such row, or no such number of calls");
@@ -49,11 +46,28 @@ fn main() -> ExitCode {
             row.callers().one.run(calls);
         }
         _ => {
-            eprintln!("calls ROW CALLS | --allocations | --rows");
+            eprintln!("calls ROW CALLS | --allocations | --ours");
             return ExitCode::FAILURE;
         }
     }
     ExitCode::SUCCESS
+}
+
+fn every() -> Vec<Row> {
+    #[allow(unused_mut)]
+    let mut rows = rows::all();
+    #[cfg(feature = "sdk")]
+    rows.extend(rows::sdk::rows());
+    rows
+}
+
+fn print_allocations(rows: &[Row]) {
+    let _profiler = dhat::Profiler::builder().testing().build();
+    let counted: Vec<_> = rows
+        .iter()
+        .map(|row| (row.name, allocations(row)))
+        .collect();
+    println!("{}", serde_json::json!(counted));
 }
 
 /// What a call of `row` allocates, once it has made some.

@@ -3,11 +3,9 @@
 //! All rows are measured in turn, in one run: see `docs/benchmarks.md` for the method, and
 //! `rows/` for how each is set up.
 
-use std::{collections::HashMap, process::Command};
-
 use benches::{
     measure::measure,
-    report::{Allocations, Report},
+    report::{Report, counted},
     rows,
 };
 use clap::Parser;
@@ -36,7 +34,7 @@ fn main() {
         rows.retain(|row| row.name.contains(part.as_str()));
     }
     let times = measure(&rows, cli.rounds.max(1));
-    let allocations = allocations();
+    let allocations = counted(env!("CARGO_BIN_EXE_calls"), "--allocations");
     let allocated = |name| allocations.get(name).copied().unwrap_or_default();
     let report = Report::new(&rows, &times, allocated);
     if cli.json {
@@ -44,15 +42,4 @@ fn main() {
     } else {
         println!("{}", report.tables());
     }
-}
-
-/// Counted by another program: an allocator that counts takes time.
-fn allocations() -> HashMap<String, Allocations> {
-    let output = Command::new(env!("CARGO_BIN_EXE_calls"))
-        .arg("--allocations")
-        .output()
-        .expect("a program of this package");
-    let counted: Vec<(String, Allocations)> =
-        serde_json::from_slice(&output.stdout).expect("what the program prints");
-    counted.into_iter().collect()
 }

@@ -1,5 +1,7 @@
 //! Figures for eyes and for programs.
 
+use std::{collections::HashMap, process::Command};
+
 use comfy_table::{CellAlignment, Table, presets};
 use serde::{Deserialize, Serialize};
 
@@ -16,6 +18,23 @@ pub struct Allocations {
     pub blocks: u64,
     /// Bytes in them.
     pub bytes: u64,
+}
+
+/// What rows allocate, counted by another program of this package: an allocator that counts takes
+/// time.
+///
+/// # Panics
+///
+/// If the program fails.
+#[must_use]
+pub fn counted(program: &str, which: &str) -> HashMap<String, Allocations> {
+    let output = Command::new(program)
+        .arg(which)
+        .output()
+        .expect("a program of this package");
+    let counted: Vec<(String, Allocations)> =
+        serde_json::from_slice(&output.stdout).expect("what the program prints");
+    counted.into_iter().collect()
 }
 
 /// What a row costs.

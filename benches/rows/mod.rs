@@ -8,6 +8,8 @@
 pub mod libraries;
 pub mod ours;
 pub mod resilience;
+#[cfg(feature = "sdk")]
+pub mod sdk;
 pub mod towers;
 
 use std::{

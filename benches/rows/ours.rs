@@ -115,9 +115,17 @@ fn metrics() -> (CallMetricsLayer, AttemptMetricsLayer) {
     )
 }
 
-/// The recommended stack, from the inside: the last is what [`Stack`] builds when it is told a quota
-/// and a ladder.
+/// The recommended stack, from the inside: the last of those that do not count is what [`Stack`] builds
+/// when it is told a quota and a ladder. By itself it counts and traces too, where the features are
+/// there; nobody listens here, neither recorder nor subscriber.
 fn stacks() -> Vec<Row> {
+    macro_rules! over {
+        () => {
+            Stack::over(service_fn(answer), HOME)
+                .without_metrics()
+                .without_tracing()
+        };
+    }
     macro_rules! stack {
         ($name:literal, $builder:expr) => {
             row!(
@@ -130,12 +138,7 @@ fn stacks() -> Vec<Row> {
             )
         };
     }
-    macro_rules! over {
-        () => {
-            Stack::over(service_fn(answer), HOME)
-        };
-    }
-    vec![
+    let mut rows = vec![
         stack!(
             "stack: Classify, Pool, TokenBudget",
             over!()
@@ -157,5 +160,22 @@ fn stacks() -> Vec<Row> {
             over!().fallback(fallback()).without_timeout()
         ),
         stack!("stack: all six", over!().fallback(fallback())),
-    ]
+    ];
+    if cfg!(feature = "metrics") {
+        rows.push(stack!(
+            "stack: all six, metrics",
+            Stack::over(service_fn(answer), HOME)
+                .without_tracing()
+                .fallback(fallback())
+        ));
+    }
+    if cfg!(feature = "tracing") {
+        rows.push(stack!(
+            "stack: all six, tracing",
+            Stack::over(service_fn(answer), HOME)
+                .without_metrics()
+                .fallback(fallback())
+        ));
+    }
+    rows
 }

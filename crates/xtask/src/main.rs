@@ -1,9 +1,11 @@
 //! The commands that README and CI use: `cargo xtask test`, `cargo xtask check`,
-//! `cargo xtask foreign`, `cargo xtask browser`, `cargo xtask metrics-table`, `cargo xtask ops`, `cargo xtask soak`.
+//! `cargo xtask foreign`, `cargo xtask browser`, `cargo xtask metrics-table`, `cargo xtask ops`,
+//! `cargo xtask soak`, `cargo xtask bench-instructions`.
 
 mod browser;
 mod check;
 mod foreign;
+mod instructions;
 mod ops;
 mod run;
 mod soak;
@@ -50,6 +52,16 @@ enum Command {
     },
     /// Writes the table of metrics in the README from the code.
     MetricsTable,
+    /// Counts the instructions of a call through each layer, and compares them with the committed
+    /// baseline.
+    ///
+    /// Needs valgrind; without it, it is skipped, and said. With another compiler than the baseline's,
+    /// counts are shown and not compared.
+    BenchInstructions {
+        /// Makes what is counted the baseline.
+        #[arg(long)]
+        bless: bool,
+    },
     /// Runs seeds of chaos in virtual time, many more than the tests do, and tells those that fail; or
     /// with `--real` restarts a service over real sockets for minutes, and watches the memory.
     Soak(soak::Soak),
@@ -63,6 +75,7 @@ fn main() -> ExitCode {
         Command::Browser => browser::all(),
         Command::Soak(soak) => soak::soak(&soak),
         Command::Ops { write, live } => ops::all(write, live),
+        Command::BenchInstructions { bless } => instructions::all(bless),
         Command::MetricsTable => run::cargo_with(
             &[
                 "test",

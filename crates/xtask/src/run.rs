@@ -131,6 +131,24 @@ impl Drop for Serving {
     }
 }
 
+/// What `command` says, on either of its outputs.
+pub(crate) fn output_of_both(mut command: Command) -> Result<String, Failed> {
+    let output = command
+        .output()
+        .map_err(|error| Failed(format!("`{}` did not start: {error}", shown(&command))))?;
+    let mut said = String::from_utf8_lossy(&output.stdout).into_owned();
+    said.push_str(&String::from_utf8_lossy(&output.stderr));
+    if output.status.success() {
+        Ok(said)
+    } else {
+        let status = output.status;
+        Err(Failed(format!(
+            "`{}` ended with {status}: {said}",
+            shown(&command)
+        )))
+    }
+}
+
 /// Whether `program` can be run here.
 pub(crate) fn installed(program: &str) -> bool {
     let mut command = command(program);
