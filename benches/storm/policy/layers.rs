@@ -8,6 +8,7 @@
 //! * The rate limiter is the token bucket of one minute that the service has, so it is told as much of
 //!   the quota as it can be told. It counts requests; a quota of tokens is told as the requests
 //!   of mean use that it comes to.
+//! * Neither limiter nor bulkhead lets a call wait so long that its answer would come too late.
 //! * The breaker counts failures in a row, which its documentation names for calls of models, because
 //!   its window does not slide; throttles do not count. It reads the clock of the operating system,
 //!   which stands still in virtual time, so [`Cooldown`] keeps its cooldown in front of it.
@@ -91,12 +92,13 @@ fn route(setup: &Setup, world: &World, place: &Place, seed: u64) -> Result<Boxed
     if let Some(limit) = setup.attempt_timeout {
         stack = limited(stack, limit);
     }
+    let longest_wait = setup.patience.saturating_sub(setup.longest_answer());
     if let Some(per_minute) = requests_per_minute(setup, place) {
         let limiter = RateLimiterLayer::builder()
             .limit_for_period(per_minute)
             .refresh_period(Duration::from_secs(60))
             .burst_size(0)
-            .timeout_duration(setup.patience)
+            .timeout_duration(longest_wait)
             .build()?;
         let unwrap = |error| match error {
             RateLimiterServiceError::Inner(failure) => failure,
@@ -106,7 +108,7 @@ fn route(setup: &Setup, world: &World, place: &Place, seed: u64) -> Result<Boxed
     }
     let bulkhead = BulkheadLayer::builder()
         .max_concurrent_calls(setup.in_flight)
-        .max_wait_duration(setup.patience)
+        .max_wait_duration(longest_wait)
         .build()?;
     let unwrap = |error: tower_resilience::bulkhead::BulkheadServiceError<Failure>| match error {
         tower_resilience::bulkhead::BulkheadServiceError::Inner(failure) => failure,
