@@ -9,11 +9,12 @@ use std::{
     time::Duration,
 };
 
+use aws_sdk_bedrockruntime::Client;
 use bedrock_sim::{DownAnswer, ErrorText, FaultKind, FaultSpec, ModelSpec, Scenario, SimService};
 use tokio::{task::JoinSet, time::sleep};
 use tower_bedrock::{
-    CircuitBreakers, FallbackLayer, Jitter, Ladder, Pools, Quota, Quotas, RetryLayer, Route,
-    StackLayer, TokenBudgetEvent, TokenBudgetLayer,
+    CircuitBreakers, FallbackLayer, HoldBack, Jitter, Ladder, Pools, Quota, Quotas, RetryLayer,
+    Route, StackLayer, TokenBudgetEvent, TokenBudgetLayer, sdk::install::Resilience,
 };
 use tower_bedrock_tests::{
     MODEL, REGION,
@@ -426,4 +427,38 @@ async fn a_dropped_call_counts_once_wherever_it_waits() {
             }
         }
     }
+}
+
+/// Inside of the SDK, too, the first token is timed where it is seen, even if the call was answered with
+/// an event before it.
+#[tokio::test(start_paused = true)]
+async fn a_first_token_after_the_first_event_is_timed_as_well() {
+    let recording = Recording::new();
+    let slow = FaultSpec::new(FaultKind::StreamStall {
+        after_events: 1,
+        lasts: Some(Duration::from_secs(3)),
+    });
+    let sim = SimService::new(scenario().fault(slow).build().expect("a valid scenario"));
+    let layer = StackLayer::builder(REGION).build_layer();
+    let config = Resilience::new(layer.expect("a stack that can be meant"))
+        .with_hold_back(HoldBack::until_first_event())
+        .install(in_process(&sim));
+    let face = Face::Fluent(Client::from_conf(config.build()));
+    let ask = Ask {
+        is_stream: true,
+        ..Ask::default()
+    };
+    face.call(&ask).await.expect("an answer");
+    let recorded = recording.take();
+    let first_token = "tower_bedrock_time_to_first_token_seconds";
+    for series in recorded.of(first_token, &[]) {
+        let Value::Histogram(values) = &series.value else {
+            panic!("{series:?}");
+        };
+        assert!(
+            matches!(values[..], [at] if (3.0..3.5).contains(&at)),
+            "{series:?}"
+        );
+    }
+    assert_eq!(recorded.count(first_token, &[]), 1);
 }
