@@ -232,6 +232,7 @@ async fn the_books_are_the_same_after_a_storm() {
         ] {
             let counted = refusals.get(part).copied().unwrap_or_default();
             assert_eq!(counted, known, "{part}: {context}");
+            assert!(known > 0, "{part}: {context}");
         }
         let retries = recorded.count("tower_bedrock_retries_total", &[]);
         assert_eq!(retries, heard.retries.load(Ordering::Relaxed));

@@ -126,3 +126,16 @@ async fn a_listener_may_look_at_the_quotas() {
     service.oneshot(Request::new((), call)).await.unwrap();
     assert_eq!(*seen.lock().unwrap(), [(true, 1)]);
 }
+
+/// All listeners hear, those that were added before first.
+#[tokio::test(start_paused = true)]
+async fn every_listener_hears() {
+    let (layer, first) = listening(TokenBudgetLayer::new(Quotas::new()));
+    let (layer, second) = listening(layer);
+    let service = over(&layer, &Steady::new(secs(1)));
+    let mut call = call(1000, 0);
+    call.tokens.max_output = None;
+    service.oneshot(Request::new((), call)).await.unwrap();
+    assert_eq!(*first.lock().unwrap(), ["unset 128000"]);
+    assert_eq!(*second.lock().unwrap(), ["unset 128000"]);
+}
