@@ -250,6 +250,13 @@ async fn what_is_never_looked_at_leaves_nothing() {
                     }
                 }
                 rig.gauges.assert_at_rest(&when);
+                if end != "broken" {
+                    // Whoever leaves says nothing of the route.
+                    let circuit = rig.breakers.snapshot_of(&route());
+                    assert_eq!(circuit.failures, 0, "{when}");
+                    let is_open = circuit.state == CircuitState::Open;
+                    assert!(!is_open || way == Way::HalfOpen && end == "made", "{when}");
+                }
                 sleep(secs(20)).await;
                 let next = whole(rig.clone(), request().with_tenant("next")).await;
                 next.unwrap_or_else(|error| panic!("{when}: the next call: {error:?}"));

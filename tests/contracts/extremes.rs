@@ -3,7 +3,7 @@
 use std::{num::NonZeroU32, time::Duration};
 
 use proptest::prelude::*;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use tower::{Layer, ServiceExt};
 use tower_bedrock::{
     AdaptiveLimit, Backoff, BedrockRequest, Cause, CircuitBreakers, CircuitPolicy, FallbackLayer,
@@ -170,11 +170,24 @@ fn asked(numbers: &Numbers, call: usize) -> Request<()> {
     context.tokens.max_output = Some(numbers.small(call + 1));
     context.max_wait = numbers.turns(call + 2).then(|| numbers.time(call + 2));
     context.attempt = numbers.small(call + 3).max(1);
-    if numbers.turns(call) {
-        request.with_timeout(numbers.time(call))
-    } else {
-        request
+    match numbers.turns(call) {
+        true if numbers.turns(call + 4) => request.with_deadline(end_of_the_clock()),
+        true => request.with_timeout(numbers.time(call)),
+        false => request,
     }
+}
+
+/// The last instant that there is.
+fn end_of_the_clock() -> Instant {
+    let mut end = Instant::now();
+    let mut step = Duration::MAX;
+    while !step.is_zero() {
+        match end.checked_add(step) {
+            Some(later) => end = later,
+            None => step /= 2,
+        }
+    }
+    end
 }
 
 /// Makes a stack of these numbers and calls through it, a year apart. What cannot be meant is refused
@@ -189,7 +202,7 @@ async fn play(numbers: Numbers) {
     let rung = Rung::in_region(SECOND).with_max_per_second(numbers.share(9));
     let ladder = Ladder::new().then(rung).with_warm_share(numbers.share(10));
     let fallback = FallbackLayer::new(ladder).unwrap_or_default();
-    let probe = Probe::new(Readiness::AtOnce, move |_, call| match call % 4 {
+    let probe = Probe::new(Readiness::SecondTime, move |_, call| match call % 4 {
         1 => Play::failure(Duration::from_secs(1), Cause::Internal),
         2 => Play::failure(Duration::ZERO, Cause::TokenRate),
         _ => Play::whole(Duration::from_secs(1)),

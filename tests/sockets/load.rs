@@ -141,7 +141,7 @@ impl Counts {
     /// One call in some manner.
     async fn make(&self, face: &Face, number: u64) {
         let ask = Ask {
-            is_stream: number % 3 != 0,
+            is_stream: !number.is_multiple_of(3),
             timeout: Some(PATIENCE),
             leaves_after: (number % 5 == 1).then_some(2),
             reads_for: Duration::from_millis(if number % 11 == 4 { 20 } else { 0 }),
