@@ -99,7 +99,9 @@ impl App {
             .layer(
                 TraceLayer::new_for_http()
                     .make_span_with(span)
-                    .on_response(log),
+                    .on_response(log)
+                    // A 503 is an answer here, and `log` has told of it.
+                    .on_failure(()),
             )
             .layer(PropagateRequestIdLayer::x_request_id())
             .layer(CompressionLayer::new())
@@ -137,6 +139,7 @@ fn log<B>(response: &http::Response<B>, latency: Duration, _: &Span) {
     let latency = latency.as_millis();
     match response.extensions().get::<Arc<Error>>() {
         Some(error) => tracing::warn!(status, latency_ms = %latency, %error, "refused"),
+        None if status >= 500 => tracing::warn!(status, latency_ms = %latency, "refused"),
         None => tracing::debug!(status, latency_ms = %latency, "answered"),
     }
 }
