@@ -164,6 +164,10 @@ async fn a_refusal_in_the_first_frame_is_retried() {
         panic!("{broken:?}");
     };
     assert!(error.err().is_throttling_exception(), "{error:?}");
+    assert_eq!(
+        Cause::of_sdk(&SdkError::ServiceError(error)),
+        Cause::RequestRate
+    );
     assert_eq!(rig.requests(), 9);
     assert_eq!(rig.ledger().tokens_held, 0);
 }
@@ -181,6 +185,10 @@ async fn an_exception_in_the_middle_is_passed_on() {
         panic!("{broken:?}");
     };
     assert!(error.err().is_internal_server_exception(), "{error:?}");
+    assert_eq!(
+        Cause::of_sdk(&SdkError::ServiceError(error)),
+        Cause::Internal
+    );
     assert_eq!(rig.requests(), 1);
     assert_eq!(rig.ledger().tokens_held, 0);
 }
@@ -195,6 +203,7 @@ async fn a_stream_that_is_cut_is_an_error() {
     let broken = broken.expect("it was cut");
     assert!(matches!(broken, SdkError::DispatchFailure(_)), "{broken:?}");
     assert_eq!(cause(&broken), Some(Cause::StreamTruncated));
+    assert_eq!(Cause::of_sdk(&broken), Cause::StreamTruncated);
     assert_eq!(rig.ledger().tokens_held, 0);
     for fault in [
         FaultKind::StreamCut { after_events: 4 },

@@ -102,6 +102,9 @@ pub struct CallContext {
     pub tokens: Tokens,
     /// When the caller stops waiting. No attempt starts after it and no layer waits past it.
     pub deadline: Option<Instant>,
+    /// The longest that a single attempt may take once it is sent: to the end of a whole answer, to the
+    /// first content of a stream. `None` for as long as the call may take.
+    pub attempt_timeout: Option<Duration>,
     /// On whose behalf the call is made; tenants share quotas fairly.
     pub tenant: Option<Arc<str>>,
     /// How urgent the call is.
@@ -222,6 +225,7 @@ impl CallContext {
             route,
             tokens: Tokens::default(),
             deadline: None,
+            attempt_timeout: None,
             tenant: None,
             priority: Priority::default(),
             attempt: 1,
@@ -278,6 +282,14 @@ impl<Op> Request<Op> {
     #[must_use]
     pub fn with_timeout(mut self, timeout: Duration) -> Self {
         self.context.deadline = Instant::now().checked_add(timeout);
+        self
+    }
+
+    /// Gives up a single attempt that takes longer than `timeout`; see
+    /// [`CallContext::attempt_timeout`].
+    #[must_use]
+    pub const fn with_attempt_timeout(mut self, timeout: Duration) -> Self {
+        self.context.attempt_timeout = Some(timeout);
         self
     }
 

@@ -22,6 +22,7 @@ pub(crate) struct Call {
     pub(crate) op: Op,
     pub(crate) model: String,
     pub(crate) timeout: Option<Duration>,
+    pub(crate) attempt_timeout: Option<Duration>,
     pub(crate) max_attempts: Option<NonZeroU32>,
     pub(crate) retry_timeouts: Option<bool>,
     pub(crate) tenant: Option<&'static str>,
@@ -38,6 +39,7 @@ impl Call {
             op,
             model: support::MODEL.to_owned(),
             timeout: None,
+            attempt_timeout: None,
             max_attempts: None,
             retry_timeouts: None,
             tenant: None,
@@ -90,6 +92,9 @@ pub(crate) fn asked<In: OperationInput>(call: &Call, input: In) -> Request<In> {
     if let Some(timeout) = call.timeout {
         request = request.with_timeout(timeout);
     }
+    if let Some(timeout) = call.attempt_timeout {
+        request = request.with_attempt_timeout(timeout);
+    }
     if let Some(attempts) = call.max_attempts {
         request = request.with_max_attempts(attempts);
     }
@@ -116,6 +121,9 @@ pub(crate) fn options(call: &Call) -> CallOptions {
     let mut options = CallOptions::new();
     if let Some(timeout) = call.timeout {
         options = options.with_timeout(timeout);
+    }
+    if let Some(timeout) = call.attempt_timeout {
+        options = options.with_attempt_timeout(timeout);
     }
     if let Some(attempts) = call.max_attempts {
         options = options.with_max_attempts(attempts);

@@ -15,7 +15,7 @@ use aws_sdk_bedrockruntime::{
         StalledStreamProtectionConfig, retry::RetryConfig, timeout::TimeoutConfig,
     },
     error::SdkError,
-    primitives::Blob,
+    primitives::{Blob, event_stream::EventStreamSender},
 };
 use aws_smithy_http_client::test_util::infallible_client_fn;
 use aws_smithy_runtime_api::client::http::{HttpConnectorSettings, SharedHttpConnector};
@@ -329,12 +329,69 @@ async fn other_operations_pass_untouched() {
     assert!(client.list_async_invokes().send().await.is_err());
     assert_eq!(taken(), 5);
 
+    // Its input is a stream of signed events, which nobody can send twice.
+    let body = EventStreamSender::from(futures_util::stream::empty());
+    let call = client.invoke_model_with_bidirectional_stream();
+    let call = call.model_id(MODEL).body(body);
+    assert!(call.send().await.is_err());
+    assert_eq!(taken(), 1);
+
     // Ours, for comparison.
     assert!(!ask(&client).await);
     assert_eq!(taken(), 4);
     let call = client.invoke_model().model_id(MODEL).body(Blob::new("{}"));
     assert!(call.send().await.is_err());
     assert_eq!(taken(), 4);
+}
+
+/// One operation alone can have layers, and keeps what they know between its calls; the client stays as
+/// it was.
+#[tokio::test(start_paused = true)]
+async fn one_operation_may_have_layers_of_its_own() {
+    let sim = sick();
+    let client = Client::from_conf(
+        in_process(&sim)
+            .retry_config(RetryConfig::disabled())
+            .build(),
+    );
+    let mut bare = Config::builder();
+    bare.set_region(client.config().region().cloned());
+    bare.set_http_client(client.config().http_client());
+    let layers = install(bare, &retrying());
+
+    let call = || client.converse().model_id(MODEL).messages(message(PROMPT));
+    for already_sent in [0, 4] {
+        assert!(call().send().await.is_err());
+        assert_eq!(requests(&sim), already_sent + 1);
+        let customized = call().customize().config_override(layers.clone());
+        let error = customized.send().await.expect_err("it is sick");
+        assert_eq!(requests(&sim), already_sent + 4);
+        let attempts = Error::from_sdk(&error).and_then(Error::attempts);
+        assert_eq!(attempts, Some(3));
+    }
+}
+
+/// A listener hears by whom each call was served.
+#[tokio::test(start_paused = true)]
+async fn a_listener_hears_by_whom_calls_were_served() {
+    let sim = faulty(FaultSpec::error(ErrorText::InternalServer).count(1));
+    let client = Client::from_conf(install(in_process(&sim), &retrying()).build());
+    let heard = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let listener = Arc::clone(&heard);
+    let options = CallOptions::new().on_served(move |served| {
+        let mut heard = listener.lock().expect("nobody panicked");
+        heard.push((served.route.to_string(), served.attempts));
+    });
+    options
+        .scope(async {
+            for _ in 0..2 {
+                assert!(ask(&client).await);
+            }
+        })
+        .await;
+    let route = format!("{MODEL}@us-east-1");
+    let expected = [(route.clone(), 2), (route, 1)];
+    assert_eq!(*heard.lock().expect("nobody panicked"), expected);
 }
 
 /// An answer that stalls half way is cut by the SDK's own protection, as it is without us, and in the

@@ -29,6 +29,26 @@ fn to_the_west() -> Rig {
     retrying().falling_back(Ladder::regions(["us-west-2"]), |layer| layer)
 }
 
+/// A region that takes calls and never answers costs an attempt's time, not the call's: the next route
+/// answers.
+#[tokio::test(start_paused = true)]
+async fn a_black_hole_costs_an_attempt() {
+    for op in [Op::Converse, Op::ConverseStream] {
+        let hole = FaultSpec::new(FaultKind::NoAnswer).region("us-east-1");
+        let mut call = Call::of(op);
+        call.attempt_timeout = Some(Duration::from_secs(20));
+        let row = Row::new(two_regions().fault(hole), to_the_west);
+        let outcome = row.calls([call]).outcome().await;
+        assert_eq!((outcome.answered(), outcome.requests()), (1, 2), "{op:?}");
+        let took = outcome.took;
+        let spare = Duration::from_secs(5);
+        assert!(
+            (Duration::from_secs(20)..Duration::from_secs(20) + spare).contains(&took),
+            "{op:?}: {took:?}"
+        );
+    }
+}
+
 fn sick_east() -> FaultSpec {
     FaultSpec::error(ErrorText::Overloaded).region("us-east-1")
 }

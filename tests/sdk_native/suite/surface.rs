@@ -277,14 +277,51 @@ async fn what_fails_before_us_is_the_sdks_own() {
         |config| config.endpoint_url("not a url"),
         |config| config.interceptor(Refuses),
     ];
-    for breaks in breaks {
+    let causes = [Cause::Credentials, Cause::InvalidRequest, Cause::Unknown];
+    for (breaks, cause) in breaks.into_iter().zip(causes) {
         let sim = SimService::new(scenario().build().expect("a valid scenario"));
         let alone = Client::from_conf(breaks(quiet(&sim)).build());
         let config = Resilience::new(retrying()).install(breaks(quiet(&sim)));
         let with_us = Client::from_conf(config.build());
-        let expected = format!("{:?}", failure(&alone).await);
-        assert_eq!(format!("{:?}", failure(&with_us).await), expected);
+        let (expected, found) = (failure(&alone).await, failure(&with_us).await);
+        assert_eq!(format!("{found:?}"), format!("{expected:?}"));
         assert_eq!(sim.ledger().totals.requests, 0);
+        assert!(Error::from_sdk(&found).is_none(), "no layer was reached");
+        // The cause is known all the same, with us and without.
+        for error in [expected, found] {
+            assert_eq!(Cause::of_sdk(&error), cause, "{error:?}");
+        }
+    }
+
+    let sim = SimService::new(scenario().build().expect("a valid scenario"));
+    let config = Resilience::new(retrying()).install(quiet(&sim));
+    let no_model = Client::from_conf(config.build()).converse().send().await;
+    let error = no_model.expect_err("a model is missing");
+    assert!(
+        matches!(error, SdkError::ConstructionFailure(_)),
+        "{error:?}"
+    );
+    assert_eq!(Cause::of_sdk(&error), Cause::InvalidRequest);
+}
+
+/// The cause of what fails without any of us is found as well, by the same rules.
+#[tokio::test(start_paused = true)]
+async fn causes_are_found_without_us() {
+    for (fault, cause) in [
+        (
+            FaultSpec::error(ErrorText::TokensPerMinute),
+            Cause::TokenRate,
+        ),
+        (
+            FaultSpec::error(ErrorText::Overloaded),
+            Cause::ModelOverloaded,
+        ),
+        (FaultSpec::new(FaultKind::Reset), Cause::Connect),
+    ] {
+        let client = Client::from_conf(quiet(&faulty(fault)).build());
+        let error = failure(&client).await;
+        assert_eq!(Cause::of_sdk(&error), cause, "{error:?}");
+        assert!(Error::from_sdk(&error).is_none());
     }
 }
 

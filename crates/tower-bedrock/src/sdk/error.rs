@@ -1,6 +1,10 @@
 //! What the SDK returns, as a [`RawError`].
 
-use std::{error::Error as StdError, iter, time::SystemTime};
+use std::{
+    error::Error as StdError,
+    iter,
+    time::{Duration, SystemTime},
+};
 
 use aws_credential_types::provider::error::{CredentialsError, TokenError};
 use aws_sdk_bedrockruntime::{
@@ -100,7 +104,7 @@ pub(super) fn before_sending(error: RawError) -> RawError {
 }
 
 /// What the head of an error answer tells.
-fn of_response(response: &HttpResponse) -> ErrorDetails {
+pub(super) fn of_response(response: &HttpResponse) -> ErrorDetails {
     #[allow(clippy::disallowed_methods)]
     let now = SystemTime::now();
     ErrorDetails {
@@ -195,6 +199,14 @@ fn lacks_credentials(source: &(dyn StdError + 'static)) -> bool {
     causes(source).any(|error| error.is::<CredentialsError>() || error.is::<TokenError>())
 }
 
+/// An attempt that took longer than it may.
+pub(super) fn timed_out(limit: Duration) -> RawError {
+    RawError::Timeout(Box::new(ErrorDetails {
+        message: Some(format!("no answer within the attempt timeout of {limit:?}")),
+        ..ErrorDetails::default()
+    }))
+}
+
 /// The status of the model behind the service, which only the modelled exceptions carry.
 pub(super) fn original_status(error: &(dyn StdError + 'static)) -> Option<u16> {
     let status = causes(error).find_map(|error| {
@@ -208,7 +220,7 @@ pub(super) fn original_status(error: &(dyn StdError + 'static)) -> Option<u16> {
 }
 
 /// The error and everything under it.
-fn causes<'a>(
+pub(super) fn causes<'a>(
     error: &'a (dyn StdError + 'static),
 ) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
     iter::successors(Some(error), |&error| error.source())

@@ -1,6 +1,7 @@
 //! The AWS SDK's faces: [`Bedrock`] sends requests, and what the SDK returns becomes a
 //! [`RawError`](crate::RawError).
 
+mod cause;
 mod count;
 pub(crate) mod error;
 #[cfg(feature = "default-https-client")]

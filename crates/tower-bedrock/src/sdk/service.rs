@@ -1,8 +1,10 @@
 use std::{
     collections::HashMap,
     fmt,
+    future::Future,
     sync::{Arc, PoisonError, RwLock},
     task::{Context, Poll},
+    time::Duration,
 };
 
 use aws_sdk_bedrockruntime::{
@@ -10,10 +12,11 @@ use aws_sdk_bedrockruntime::{
     config::{BehaviorVersion, Builder, retry::RetryConfig},
 };
 use aws_types::SdkConfig;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 use tower_service::Service;
 
 use super::{
+    error::timed_out,
     future::ResponseFuture,
     operation::{SdkOperation, not_sent},
     stream::StreamOptions,
@@ -22,7 +25,7 @@ use crate::{
     call::{BedrockRequest, Request},
     cause::Cause,
     error::{Error, RawError},
-    route::Region,
+    route::{Region, Route},
     stream::{HoldBack, StreamLimits},
 };
 
@@ -36,7 +39,7 @@ use crate::{
 /// The SDK's own retries are off: retries have one owner, [`RetryLayer`](crate::RetryLayer). So one
 /// attempt is one request on the wire. Timeouts, credentials, endpoints and the HTTP client are
 /// those of the configuration. The SDK sets no read timeout by default; set one, or give calls a
-/// deadline.
+/// deadline, or their attempts an [`attempt_timeout`](crate::CallContext::attempt_timeout).
 ///
 /// # Streams
 ///
@@ -229,8 +232,11 @@ impl<Op: SdkOperation> Service<Request<Op>> for Bedrock {
             call.route.region = self.shared.home.clone();
         }
         let streams = self.streams;
+        let limit = call.attempt_timeout;
         let Some(deadline) = call.deadline else {
-            return ResponseFuture::sent(Op::send(client, request, streams));
+            let route = call.route.clone();
+            let sent = Op::send(client, request, streams);
+            return ResponseFuture::sent(in_time(limit, route, sent));
         };
         let call = call.clone();
         let cut = move || {
@@ -243,10 +249,30 @@ impl<Op: SdkOperation> Service<Request<Op>> for Bedrock {
             return ResponseFuture::failed(cut().unsent().into());
         }
         ResponseFuture::sent(async move {
-            let sent = timeout_at(deadline, Op::send(client, request, streams));
-            sent.await.unwrap_or_else(|_| Err(cut().into()))
+            let route = request.context().route.clone();
+            let sent = in_time(limit, route, Op::send(client, request, streams));
+            let sent = timeout_at(deadline, sent).await;
+            sent.unwrap_or_else(|_| Err(cut().into()))
         })
     }
+}
+
+/// Cuts an attempt on `route` that takes longer than it may.
+async fn in_time<T>(
+    limit: Option<Duration>,
+    route: Route,
+    sent: impl Future<Output = Result<T, RawError>>,
+) -> Result<T, RawError> {
+    let Some(limit) = limit else {
+        return sent.await;
+    };
+    timeout(limit, sent).await.unwrap_or_else(|_| {
+        let mut error = timed_out(limit);
+        if let Some(details) = error.details_mut() {
+            details.route = Some(route);
+        }
+        Err(error)
+    })
 }
 
 impl fmt::Debug for Bedrock {

@@ -85,6 +85,7 @@ pub struct StackBuilder<S, L = DefaultLayers> {
     layers: L,
     plan: Plan,
     timeout: Option<Duration>,
+    attempt_timeout: Option<Duration>,
 }
 
 impl<S> StackBuilder<S> {
@@ -121,6 +122,7 @@ impl<S> StackBuilder<S> {
                 quotas: Vec::new(),
             },
             timeout: Some(TIMEOUT),
+            attempt_timeout: None,
         }
     }
 }
@@ -153,6 +155,21 @@ impl<S, O, M, F, R, I, C, T, P, A, K> StackBuilder<S, (O, M, F, R, I, C, T, P, A
     /// somebody drops the call.
     pub const fn without_timeout(mut self) -> Self {
         self.timeout = None;
+        self
+    }
+
+    /// Gives up a single attempt that takes longer than `timeout`: to the end of a whole answer, to the
+    /// first content of a stream. A region that accepts calls and never answers then costs a call
+    /// that long, and not its deadline, before it goes to the next route.
+    ///
+    /// None by default: how long a whole answer takes depends on how many tokens it has, and one that is
+    /// cut may be billed all the same. It fails with [`Cause::Timeout`](crate::Cause::Timeout), which
+    /// is retried on the same route only if the retry layer is told to, and slow for its circuit.
+    ///
+    /// The service keeps it: [`Bedrock`](crate::Bedrock), and what is installed in the SDK, do. Others
+    /// find it in [`CallContext::attempt_timeout`](crate::CallContext::attempt_timeout).
+    pub const fn attempt_timeout(mut self, timeout: Duration) -> Self {
+        self.attempt_timeout = Some(timeout);
         self
     }
 
@@ -305,6 +322,7 @@ impl<S, O, M, F, R, I, C, T, P, A, K> StackBuilder<S, (O, M, F, R, I, C, T, P, A
             layers: change(self.layers),
             plan: self.plan,
             timeout: self.timeout,
+            attempt_timeout: self.attempt_timeout,
         }
     }
 }
@@ -337,6 +355,7 @@ impl<S, L: Parts> StackBuilder<S, L> {
         let shared = Arc::new(Shared {
             handles,
             timeout: self.timeout,
+            attempt_timeout: self.attempt_timeout,
         });
         Ok((StackLayer { layers, shared }, self.service))
     }
@@ -348,6 +367,7 @@ impl<S, L: fmt::Debug> fmt::Debug for StackBuilder<S, L> {
             .field("layers", &self.layers)
             .field("home_region", &self.plan.home)
             .field("timeout", &self.timeout)
+            .field("attempt_timeout", &self.attempt_timeout)
             .finish_non_exhaustive()
     }
 }

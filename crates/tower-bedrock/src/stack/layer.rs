@@ -44,6 +44,7 @@ pub struct StackLayer<L = DefaultLayers> {
 pub(super) struct Shared {
     pub(super) handles: Handles,
     pub(super) timeout: Option<Duration>,
+    pub(super) attempt_timeout: Option<Duration>,
 }
 
 impl StackLayer {

@@ -144,6 +144,7 @@ where
         if let (None, Some(timeout)) = (call.deadline, self.shared.timeout) {
             call.deadline = clock::now().checked_add(timeout);
         }
+        call.attempt_timeout = call.attempt_timeout.or(self.shared.attempt_timeout);
         self.inner.call(request)
     }
 }

@@ -52,7 +52,17 @@ const CLOSED_FOR: u64 = 3600 * SECOND;
 /// # Shared state
 ///
 /// Clones share all quotas and ledgers. Give clones of one `Quotas` to all layers of a process, so
-/// that all its calls are counted together.
+/// that all its calls are counted together. Where clients have different home regions, tell each clone
+/// its own: the ledgers stay the same, and calls without a region are counted where they go.
+///
+/// ```
+/// use tower_bedrock::{Quotas, TokenBudgetLayer};
+///
+/// let quotas = Quotas::new();
+/// let in_frankfurt = TokenBudgetLayer::new(quotas.clone().with_home_region("eu-central-1"));
+/// let in_virginia = TokenBudgetLayer::new(quotas.clone().with_home_region("us-east-1"));
+/// # let _ = (in_frankfurt, in_virginia);
+/// ```
 ///
 /// # Example
 ///
@@ -153,7 +163,7 @@ impl Quotas {
     }
 
     /// Counts calls whose route names no region as calls to `region`: the one that the innermost
-    /// service sends them to.
+    /// service sends them to. The other clones keep the home region that they have.
     #[must_use]
     pub fn with_home_region(mut self, region: impl Into<Region>) -> Self {
         self.home = Some(region.into());

@@ -33,10 +33,15 @@ use super::{
 };
 use crate::{
     call::{CallContext, Operation},
-    error::{ErrorDetails, RawError},
+    cause::Cause,
+    error::{Error, RawError},
     reply::Served,
     route::{Region, Route},
-    sdk::{error::before_sending, future::ResponseFuture, operation::not_sent},
+    sdk::{
+        error::{before_sending, timed_out},
+        future::ResponseFuture,
+        operation::not_sent,
+    },
 };
 
 /// A signature that is further than this from the service's time is made again.
@@ -80,16 +85,36 @@ impl Attempt {
         }
     }
 
-    /// Sends the request and waits for what comes of it. As a rule the request is made already and goes
-    /// at once.
+    /// Sends the request and waits for what comes of it until the call's deadline. As a rule the
+    /// request is made already and goes at once.
     pub(super) fn run(self) -> ResponseFuture<SdkResponse> {
+        let deadline = self.call.deadline;
+        // A timeout polls what it bounds once, whatever the time: that would send.
+        if deadline.is_some_and(|deadline| deadline <= Instant::now()) {
+            return ResponseFuture::failed(self.too_late().unsent().into());
+        }
         let now = self.now();
         let ready_made = self.ready_made(now);
         let sent = ready_made.map(|request| self.send(request, now));
-        match sent {
-            Some(sent) if self.is_plain() => ResponseFuture::sent(Plain::new(self, sent)),
-            sent => ResponseFuture::sent(self.rarely(sent)),
+        match (sent, deadline) {
+            (Some(sent), _) if self.is_plain() => ResponseFuture::sent(Plain::new(self, sent)),
+            (sent, None) => ResponseFuture::sent(self.rarely(sent)),
+            (sent, Some(deadline)) => ResponseFuture::sent(async move {
+                let attempt = self.clone();
+                let cut = timeout_at(deadline, self.rarely(sent)).await;
+                cut.unwrap_or_else(|_| Err(attempt.too_late().into()))
+            }),
         }
+    }
+
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.call.deadline
+    }
+
+    pub(super) fn too_late(&self) -> Error {
+        Error::new(Cause::DeadlineExceeded)
+            .with_message("the call's deadline passed before the service answered")
+            .with_context(&self.shared.located(&self.call))
     }
 
     /// The same for what is bounded, a stream, or has to be written anew.
@@ -215,9 +240,10 @@ impl Attempt {
         self.bounded(self.send(request, self.now())).await
     }
 
-    /// Whether nothing bounds the attempt, and its answer is no stream.
+    /// Whether nothing but its deadline bounds the attempt, and its answer is no stream.
     fn is_plain(&self) -> bool {
-        self.limit().is_none() && !is_stream(self.call.operation)
+        let is_bounded = self.limit().is_some() || self.call.attempt_timeout.is_some();
+        !is_bounded && !is_stream(self.call.operation)
     }
 
     fn limit(&self) -> Option<Duration> {
@@ -238,6 +264,15 @@ impl Attempt {
 
     /// An answer of either kind, within what bounds the attempt.
     async fn bounded(&self, sent: Sent) -> Result<SdkResponse, RawError> {
+        let Some(limit) = self.call.attempt_timeout else {
+            return self.bounded_by_the_sdk(sent).await;
+        };
+        let answer = timeout(limit, self.bounded_by_the_sdk(sent)).await;
+        answer.unwrap_or_else(|_| Err(self.took_too_long(limit)))
+    }
+
+    /// The same, but for what the SDK knows nothing of.
+    async fn bounded_by_the_sdk(&self, sent: Sent) -> Result<SdkResponse, RawError> {
         let at = Instant::now();
         if !is_stream(self.call.operation) {
             return self.in_time(self.whole(sent)).await;
@@ -265,10 +300,13 @@ impl Attempt {
         let Some(limit) = self.limit() else {
             return answer.await;
         };
-        timeout(limit, answer).await.unwrap_or_else(|_| {
-            self.give_up_connection();
-            Err(timed_out(limit))
-        })
+        let answer = timeout(limit, answer).await;
+        answer.unwrap_or_else(|_| Err(self.took_too_long(limit)))
+    }
+
+    fn took_too_long(&self, limit: Duration) -> RawError {
+        self.give_up_connection();
+        timed_out(limit)
     }
 
     /// An answer: all of it, or the head of a stream.
@@ -451,11 +489,4 @@ fn unsendable(error: BoxError) -> RawError {
         RawError::Other(error) => not_sent(error.to_string()),
         error => error,
     }
-}
-
-fn timed_out(limit: Duration) -> RawError {
-    RawError::Timeout(Box::new(ErrorDetails {
-        message: Some(format!("no answer within the attempt timeout of {limit:?}")),
-        ..ErrorDetails::default()
-    }))
 }

@@ -31,12 +31,9 @@ use crate::{
 /// send a call elsewhere, or keep one under a quota; the SDK's own retries stay as they are
 /// configured.
 ///
-/// | | alone | with [`Resilience`](super::Resilience) |
-/// |---|---|---|
-/// | [`Error::from_sdk`] for errors of the service | yes | yes |
-/// | [`Error::from_sdk`] for timeouts and connections that fail | no: [`on_failure`](Self::on_failure) has them | yes |
-/// | refuses calls while a circuit is open | yes | yes, and opens it |
-/// | retries, waits, other routes, quotas, limits for streams | no | yes |
+/// The [module](super) compares the two. Of timeouts and connections that fail, alone,
+/// [`on_failure`](Self::on_failure) hears the [`Error`], and
+/// [`Cause::of_sdk`](crate::Cause::of_sdk) tells the cause.
 ///
 /// # Errors
 ///

@@ -21,6 +21,81 @@
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! # What is installed
+//!
+//! [`Resilience`] puts two things into the configuration: an interceptor, which reads what a call is
+//! about while its input has a type, and an HTTP client around the one that the configuration has or
+//! would have, which runs the layers. [`ResilienceInterceptor`] alone leaves the HTTP client as it is.
+//!
+//! | | [`Resilience`] | [`ResilienceInterceptor`] alone |
+//! |---|---|---|
+//! | retries, waits for quota, places in a pool | yes | no: the SDK's own retries stay |
+//! | other models, regions and tiers, signed for where they go | yes | no |
+//! | limits for streams, and streams that end without their end found out | yes | no |
+//! | circuits | opened, and asked | asked |
+//! | causes of answers that are errors, by [`Error::from_sdk`](crate::Error::from_sdk) | yes | yes |
+//! | causes of connections that fail and of timeouts, likewise | yes | to its listener |
+//! | causes of everything else, by [`Cause::of_sdk`](crate::Cause::of_sdk) | yes | yes |
+//! | [`CallOptions`] | yes | what it can do anything for |
+//!
+//! Ours are Converse, ConverseStream, InvokeModel, InvokeModelWithResponseStream, CountTokens and
+//! ApplyGuardrail. Every other operation passes as if nothing were installed: the asynchronous
+//! invocations, and InvokeModelWithBidirectionalStream, whose input cannot be sent twice. So does
+//! whatever else is sent over the same HTTP client by the client of another service.
+//!
+//! # What the SDK's settings mean then
+//!
+//! * `retry_config` is not used for our operations: the SDK makes one attempt, the layers the others.
+//! * `operation_attempt_timeout` bounds each attempt; [`CallContext::attempt_timeout`] does as well.
+//! * `operation_timeout` bounds the call with all its waits. It is the call's deadline for the layers,
+//!   which leave alone what cannot be done until then.
+//! * `connect_timeout` and `read_timeout` are the HTTP client's, which has them as before. The SDK has no
+//!   read timeout by default.
+//! * Stalled-stream protection watches answers while they are read. Waiting in a layer is no stall.
+//! * Connections are given up after the errors after which the SDK does that.
+//! * An `http_client` of the user's own is used, if it is set before the installation; one that is set
+//!   afterwards replaces the layers. It may be laid around ours, too.
+//! * Signatures are made by the SDK's signer, with its identities and its clock: SigV4, or the token of a
+//!   Bedrock API key, which is sent unchanged wherever a call goes (AWS documents short-term keys as good
+//!   for the region that they were made for). A signature by SigV4a cannot be made again here: such
+//!   calls are sent once.
+//! * What an answer used is read off its end. An answer that begins and ends as it should, with JSON in
+//!   between that is none, fails for the SDK's caller and not for the layers: they have counted it as
+//!   answered by then.
+//!
+//! Installed twice, the layers that were installed first stay. There is no WebAssembly here: the layers
+//! need tokio's timers.
+//!
+//! # One operation alone
+//!
+//! Options for one call are [`CallOptions`], given with `.customize().interceptor(options)`. Other
+//! *layers* for one call are a configuration of its own, which `config_override` takes the interceptor
+//! and the HTTP client from:
+//!
+//! ```no_run
+//! # async fn example(client: aws_sdk_bedrockruntime::Client) -> Result<(), Box<dyn std::error::Error>> {
+//! use aws_sdk_bedrockruntime::Config;
+//! use tower_bedrock::{ClassifyLayer, sdk::install::Resilience};
+//!
+//! // Once; it keeps its state between calls.
+//! let region = client.config().region().cloned();
+//! let mut bare = Config::builder();
+//! bare.set_region(region).set_http_client(client.config().http_client());
+//! let layers = Resilience::new(ClassifyLayer::new()).install(bare);
+//!
+//! let call = client.converse().model_id("us.amazon.nova-lite-v1:0");
+//! let answer = call.customize().config_override(layers.clone()).send().await?;
+//! # drop(answer);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # By whom a call was served
+//!
+//! [`CallOptions::served`] tells it of the last call; [`CallOptions::on_served`] is told of each.
+//!
+//! [`CallContext::attempt_timeout`]: crate::CallContext::attempt_timeout
 
 mod address;
 mod answer;

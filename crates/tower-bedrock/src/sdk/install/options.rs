@@ -65,12 +65,16 @@ use crate::{
 pub struct CallOptions {
     timeout: Option<Duration>,
     deadline: Option<Instant>,
+    attempt_timeout: Option<Duration>,
     tenant: Option<Arc<str>>,
     priority: Option<Priority>,
     retry: RetryOverride,
     fallback: FallbackOverride,
     served: Arc<Mutex<Option<Served>>>,
+    on_served: Option<Arc<OnServed>>,
 }
+
+type OnServed = dyn Fn(&Served) + Send + Sync;
 
 tokio::task_local! {
     static SCOPE: CallOptions;
@@ -99,6 +103,14 @@ impl CallOptions {
     #[must_use]
     pub const fn with_deadline(mut self, deadline: Instant) -> Self {
         self.deadline = Some(deadline);
+        self
+    }
+
+    /// Gives up a single attempt that takes longer than `timeout`; see
+    /// [`CallContext::attempt_timeout`]. The SDK's own attempt timeout holds as well.
+    #[must_use]
+    pub const fn with_attempt_timeout(mut self, timeout: Duration) -> Self {
+        self.attempt_timeout = Some(timeout);
         self
     }
 
@@ -155,6 +167,17 @@ impl CallOptions {
             .clone()
     }
 
+    /// Tells `listener` of every call that ended well by whom and how it was served, on the task that
+    /// made it. It must not block.
+    #[must_use]
+    pub fn on_served<F>(mut self, listener: F) -> Self
+    where
+        F: Fn(&Served) + Send + Sync + 'static,
+    {
+        self.on_served = Some(Arc::new(listener));
+        self
+    }
+
     /// Runs `future` with these options for every call that it makes. Calls on tasks that it spawns
     /// have a scope of their own.
     pub async fn scope<F: Future>(self, future: F) -> F::Output {
@@ -176,6 +199,7 @@ impl CallOptions {
             .into_iter()
             .flatten()
             .min();
+        call.attempt_timeout = self.attempt_timeout;
         if let Some(tenant) = &self.tenant {
             call.tenant = Some(Arc::clone(tenant));
         }
@@ -185,6 +209,9 @@ impl CallOptions {
     }
 
     pub(super) fn set_served(&self, served: Served) {
+        if let Some(listener) = &self.on_served {
+            listener(&served);
+        }
         *self.served.lock().unwrap_or_else(PoisonError::into_inner) = Some(served);
     }
 }
@@ -209,6 +236,7 @@ impl fmt::Debug for CallOptions {
         f.debug_struct("CallOptions")
             .field("timeout", &self.timeout)
             .field("deadline", &self.deadline)
+            .field("attempt_timeout", &self.attempt_timeout)
             .field("tenant", &self.tenant)
             .field("priority", &self.priority)
             .field("retry", &self.retry)

@@ -145,8 +145,9 @@ impl Error {
     /// Why a call through the SDK failed, where something of [`sdk::install`](crate::sdk::install)
     /// took part in it: the cause, the route that was taken, and the attempts.
     ///
-    /// Works for what `send()` returns, and for what the receiver of a stream does; an exception that
-    /// the service sends within a stream is the SDK's alone.
+    /// Works for what `send()` returns, and for what the receiver of a stream does. What fails before
+    /// the layers are reached, and exceptions that the service sends within a stream, are the SDK's
+    /// alone: [`Cause::of_sdk`] knows their causes too.
     ///
     /// # Example
     ///

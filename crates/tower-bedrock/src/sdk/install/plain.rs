@@ -5,10 +5,12 @@ use std::{
     mem,
     pin::Pin,
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_types::body::SdkBody;
+use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::{
     attempt::{Attempt, Sent},
@@ -22,6 +24,8 @@ use crate::error::RawError;
 pub(super) struct Plain {
     attempt: Attempt,
     step: Step,
+    /// Goes off at the call's deadline. There is none before the answer has to be waited for.
+    alarm: Option<Pin<Box<Sleep>>>,
 }
 
 enum Step {
@@ -34,16 +38,15 @@ enum Step {
 
 impl Plain {
     pub(super) const fn new(attempt: Attempt, sent: Sent) -> Self {
-        let step = Step::Sent(sent);
-        Self { attempt, step }
+        Self {
+            attempt,
+            step: Step::Sent(sent),
+            alarm: None,
+        }
     }
-}
 
-impl Future for Plain {
-    type Output = Result<SdkResponse, RawError>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = &mut *self;
+    fn poll_answer(&mut self, cx: &mut Context<'_>) -> Poll<Result<SdkResponse, RawError>> {
+        let this = self;
         loop {
             let whole = match &mut this.step {
                 Step::Sent(sent) => {
@@ -73,5 +76,28 @@ impl Future for Plain {
             }
             this.step = Step::Again(Box::pin(this.attempt.clone().once_more()));
         }
+    }
+}
+
+impl Future for Plain {
+    type Output = Result<SdkResponse, RawError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = &mut *self;
+        if let Poll::Ready(result) = this.poll_answer(cx) {
+            return Poll::Ready(result);
+        }
+        // A timer rounds up to a millisecond, which the last instant of the clock does not survive.
+        let deadline = this.attempt.deadline();
+        let comes = |deadline: &Instant| deadline.checked_add(Duration::from_millis(1)).is_some();
+        let Some(deadline) = deadline.filter(comes) else {
+            return Poll::Pending;
+        };
+        let alarm = this
+            .alarm
+            .get_or_insert_with(|| Box::pin(sleep_until(deadline)));
+        ready!(alarm.as_mut().poll(cx));
+        this.step = Step::Done;
+        Poll::Ready(Err(this.attempt.too_late().into()))
     }
 }

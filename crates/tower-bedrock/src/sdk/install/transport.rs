@@ -4,14 +4,12 @@ use std::{
     task::{Context, Poll},
 };
 
-use tokio::time::{Instant, timeout_at};
 use tower_service::Service;
 
 use super::{attempt::Attempt, clock::ServiceClock, request::SdkRequest, response::SdkResponse};
 use crate::{
     call::CallContext,
-    cause::Cause,
-    error::{Error, RawError},
+    error::RawError,
     route::Region,
     sdk::{future::ResponseFuture, stream::StreamOptions},
 };
@@ -39,9 +37,10 @@ use crate::{
 /// # Errors
 ///
 /// A [`RawError`], for [`ClassifyLayer`](crate::ClassifyLayer) to find the cause of: an answer that is
-/// an error, a connection that failed, [`RawError::Timeout`] when the SDK's attempt timeout passed,
+/// an error, a connection that failed, [`RawError::Timeout`] when the SDK's attempt timeout or the
+/// call's own passed,
 /// [`RawError::Credentials`] and [`RawError::NotSent`] where the request could not be signed or
-/// written anew, [`Cause::DeadlineExceeded`] when the call's deadline cuts it.
+/// written anew, [`Cause::DeadlineExceeded`](crate::Cause::DeadlineExceeded) when the call's deadline cuts it.
 #[derive(Clone)]
 pub struct SdkTransport(Arc<Shared>);
 
@@ -87,22 +86,7 @@ impl Service<SdkRequest> for SdkTransport {
 
     fn call(&mut self, request: SdkRequest) -> Self::Future {
         let (call, wire) = request.into_parts();
-        let shared = Arc::clone(&self.0);
-        let attempt = Attempt::new(Arc::clone(&shared), Arc::clone(&call), wire);
-        let Some(deadline) = call.deadline else {
-            return attempt.run();
-        };
-        let cut = move || {
-            let error = Error::new(Cause::DeadlineExceeded)
-                .with_message("the call's deadline passed before the service answered");
-            error.with_context(&shared.located(&call))
-        };
-        // A timeout polls what it bounds once, whatever the time: that would send.
-        if deadline <= Instant::now() {
-            return ResponseFuture::failed(cut().unsent().into());
-        }
-        let sent = timeout_at(deadline, attempt.run());
-        ResponseFuture::sent(async move { sent.await.unwrap_or_else(|_| Err(cut().into())) })
+        Attempt::new(Arc::clone(&self.0), call, wire).run()
     }
 }
 

@@ -20,7 +20,7 @@ where
     match error {
         SdkError::ServiceError(context) => {
             // The SDK's error does not have the exception's name.
-            let code = header(context.raw(), ":exception-type").map(wire::exception_code);
+            let code = exception_code(context.raw());
             let error = context.into_err();
             let mut details = ErrorDetails {
                 code: code.or_else(|| error.code().map(str::to_owned)),
@@ -32,35 +32,7 @@ where
             details.cut();
             RawError::Answered(Box::new(details))
         }
-        // The connection ended within a frame.
-        SdkError::ResponseError(context) if is_rest(context.raw()) => {
-            RawError::Truncated(Box::new(ErrorDetails {
-                message: Some("it ended within an event".to_owned()),
-                ..ErrorDetails::default()
-            }))
-        }
-        // The protocol has errors that no operation models; the SDK does not read them.
-        SdkError::ResponseError(context)
-            if header(context.raw(), ":message-type") == Some("error") =>
-        {
-            let said = |name| header(context.raw(), name).map(str::to_owned);
-            let mut details = ErrorDetails {
-                code: said(":error-code"),
-                message: said(":error-message"),
-                ..ErrorDetails::default()
-            };
-            details.cut();
-            RawError::Answered(Box::new(details))
-        }
-        // What the parser says of an event quotes it.
-        SdkError::ResponseError(context) => RawError::Garbled(Box::new(ErrorDetails {
-            message: Some(match context.raw() {
-                RawMessage::Decoded(_) => "an event is not what the operation sends".to_owned(),
-                RawMessage::Invalid(_) => "a frame is damaged".to_owned(),
-                _ => "an event cannot be read".to_owned(),
-            }),
-            ..ErrorDetails::default()
-        })),
+        SdkError::ResponseError(context) => unreadable(context.raw()),
         other => {
             let source = other
                 .into_source()
@@ -74,6 +46,42 @@ where
     }
 }
 
+/// The code of the exception that a frame is.
+pub(in crate::sdk) fn exception_code(frame: &RawMessage) -> Option<String> {
+    header(frame, ":exception-type").map(wire::exception_code)
+}
+
+/// What a frame is that the SDK could not read.
+pub(in crate::sdk) fn unreadable(frame: &RawMessage) -> RawError {
+    let said = |text: &str| {
+        Box::new(ErrorDetails {
+            message: Some(text.to_owned()),
+            ..ErrorDetails::default()
+        })
+    };
+    // The protocol has errors that no operation models; the SDK does not read them.
+    if header(frame, ":message-type") == Some("error") {
+        let told = |name| header(frame, name).map(str::to_owned);
+        let mut details = ErrorDetails {
+            code: told(":error-code"),
+            message: told(":error-message"),
+            ..ErrorDetails::default()
+        };
+        details.cut();
+        return RawError::Answered(Box::new(details));
+    }
+    match frame {
+        // The connection ended within a frame.
+        RawMessage::Invalid(Some(_)) => RawError::Truncated(said("it ended within an event")),
+        // What the parser says of an event quotes it.
+        RawMessage::Decoded(_) => {
+            RawError::Garbled(said("an event is not what the operation sends"))
+        }
+        RawMessage::Invalid(_) => RawError::Garbled(said("a frame is damaged")),
+        _ => RawError::Garbled(said("an event cannot be read")),
+    }
+}
+
 /// A header of the frame, if it is a string.
 fn header<'a>(frame: &'a RawMessage, name: &str) -> Option<&'a str> {
     let RawMessage::Decoded(message) = frame else {
@@ -84,9 +92,4 @@ fn header<'a>(frame: &'a RawMessage, name: &str) -> Option<&'a str> {
         .iter()
         .find(|header| header.name().as_str() == name)?;
     header.value().as_string().ok().map(|value| value.as_str())
-}
-
-/// Whether it is what was left when the connection ended.
-const fn is_rest(frame: &RawMessage) -> bool {
-    matches!(frame, RawMessage::Invalid(Some(_)))
 }

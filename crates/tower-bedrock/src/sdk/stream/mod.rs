@@ -15,7 +15,10 @@ use aws_sdk_bedrockruntime::{
 use tokio::time::{Instant, timeout_at};
 
 pub use self::assemble::MessageAssembler;
-pub(super) use self::event::counts_of;
+pub(super) use self::{
+    error::{exception_code, unreadable},
+    event::counts_of,
+};
 use crate::{
     call::CallContext,
     error::RawError,
