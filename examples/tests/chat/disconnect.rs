@@ -102,7 +102,7 @@ async fn a_call_in_line_that_is_left_leaves_the_line() {
 async fn a_deadline_ends_a_stream() {
     let bedrock = bedrock(slow(), |scenario| scenario).await;
     let chat = Chat::before(&bedrock, &[]);
-    let body = json!({"prompt": "x", "timeout_ms": 3_000});
+    let body = json!({"prompt": "x", "timeout_ms": 8_000});
     let asked = chat.post("/chat/stream", &body).send().await.unwrap();
     let events = crate::support::Events::of(asked).all().await;
     let (name, data) = events.last().unwrap();

@@ -65,7 +65,7 @@ async fn a_service_that_is_gone_is_503() {
 async fn ten_times_the_load_is_answered_or_refused_clearly() {
     let bedrock = bedrock(model().rpm(30), |scenario| scenario).await;
     let chat = Chat::before(&bedrock, &["--rpm", "30"]);
-    let calls = (0..300).map(|_| chat.ask("Are you there?", 5_000));
+    let calls = (0..300).map(|_| chat.ask("Are you there?", 25_000));
     let mut answered = 0;
     for response in join_all(calls).await {
         match response.status().as_u16() {
