@@ -68,17 +68,15 @@ impl ErrorDetails {
     /// so it goes too.
     pub(crate) fn cut(&mut self) {
         let message = self.message.as_mut();
-        let is_cut = message.is_some_and(|message| {
+        let mut is_cut = message.is_some_and(|message| {
             // First, so that no message is searched that takes long.
             let is_shortened = shorten(message, MAX_MESSAGE);
             secrets::cut(message) || is_shortened
         });
-        let codes = [&mut self.code, &mut self.request_id];
-        let is_shortened = codes
-            .into_iter()
-            .flatten()
-            .fold(false, |is_cut, code| shorten(code, MAX_CODE) || is_cut);
-        if is_cut || is_shortened {
+        for code in [&mut self.code, &mut self.request_id].into_iter().flatten() {
+            is_cut |= shorten(code, MAX_CODE);
+        }
+        if is_cut {
             self.source = None;
         }
     }
