@@ -28,7 +28,6 @@ pub(super) enum Kind {
 pub(super) struct Traced {
     span: Span,
     is_call: bool,
-    is_stream: bool,
     is_over: bool,
     began: Instant,
 }
@@ -46,7 +45,6 @@ impl Traced {
         Some(Self {
             span,
             is_call: matches!(kind, Kind::Call { .. }),
-            is_stream: is_stream(call.operation),
             is_over: false,
             began: Instant::now(),
         })
@@ -85,10 +83,6 @@ impl Traced {
         span.record("tower_bedrock.route.index", served.route_index);
         span.record("tower_bedrock.attempts", served.attempts);
         span.record("tower_bedrock.degraded", served.degraded);
-        if self.is_stream {
-            let waited = self.began.elapsed().as_secs_f64();
-            span.record("gen_ai.response.time_to_first_chunk", waited);
-        }
     }
 
     /// Writes down how it ended, and closes it.
@@ -100,6 +94,14 @@ impl Traced {
 }
 
 impl Watcher for Traced {
+    fn first_content(&mut self, at: Instant) {
+        if self.is_call {
+            let waited = at.saturating_duration_since(self.began).as_secs_f64();
+            let field = "gen_ai.response.time_to_first_chunk";
+            self.span.record(field, waited);
+        }
+    }
+
     fn usage(&mut self, usage: &Usage) {
         if !self.is_call {
             return;
