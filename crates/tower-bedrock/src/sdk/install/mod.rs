@@ -112,6 +112,7 @@ mod outcome;
 mod part;
 mod parts;
 mod plain;
+mod received;
 mod request;
 mod response;
 mod sign;
