@@ -79,7 +79,9 @@ impl Subject {
         };
         // Warms up, too.
         loop {
-            let taken = timed(&mut *subject.one, subject.calls);
+            // The quickest of three: one that was interrupted would make the blocks too short.
+            let tries = [(); 3].map(|()| timed(&mut *subject.one, subject.calls));
+            let taken = tries.into_iter().min().unwrap_or_default();
             if taken >= BLOCK / 2 || subject.calls >= 1 << 22 {
                 break;
             }

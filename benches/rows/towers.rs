@@ -165,8 +165,6 @@ impl Caller for Buffered {
             }
         };
         let handle = self.runtime.handle().clone();
-        // The rows are measured within the context of another runtime, which may not be blocked in.
-        let runtime = Arc::clone(&self.runtime);
         if self.is_spawned {
             let (done, is_done) = std::sync::mpsc::channel();
             handle.spawn(async move {
@@ -175,9 +173,7 @@ impl Caller for Buffered {
             });
             is_done.recv().expect("the calls are made");
         } else {
-            std::thread::scope(|scope| {
-                scope.spawn(move || runtime.block_on(calls));
-            });
+            self.runtime.block_on(calls);
         }
     }
 }
