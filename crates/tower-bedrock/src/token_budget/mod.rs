@@ -30,6 +30,7 @@ mod queue;
 mod quota;
 mod quotas;
 mod route_gate;
+mod routes;
 mod settlement;
 mod snapshot;
 mod terms;

@@ -1,0 +1,81 @@
+//! Which gate the calls to a route go through.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, OnceLock, PoisonError, RwLock},
+};
+
+use super::gate::Gate;
+use crate::route::Route;
+
+/// Routes whose key is remembered; more than any application calls. Beyond it, they are resolved
+/// anew.
+const MAX_ROUTES: usize = 1024;
+/// Routes that are found by comparing.
+pub(super) const FIRST_ROUTES: usize = 8;
+/// Routes without a gate that are remembered, to be found by comparing: those of a few ladders.
+const MAX_ABSENT: usize = 64;
+
+/// The gates of routes that were called before.
+#[derive(Default)]
+pub(super) struct Routes {
+    /// The first ones, found by comparing and without a lock: for as few, that is quicker than
+    /// hashing.
+    first: [OnceLock<(Route, Arc<Gate>)>; FIRST_ROUTES],
+    others: RwLock<OtherRoutes>,
+}
+
+#[derive(Default)]
+struct OtherRoutes {
+    gates: HashMap<Route, Arc<Gate>>,
+    /// Routes that had no gate when somebody asked for it, when there were so many gates.
+    absent: Vec<Route>,
+    absent_at: u64,
+}
+
+impl Routes {
+    #[inline]
+    pub(super) fn first(&self, route: &Route) -> Option<&Arc<Gate>> {
+        let mut first = self.first.iter().map_while(OnceLock::get);
+        first
+            .find(|(known, _)| known == route)
+            .map(|(_, gate)| gate)
+    }
+
+    pub(super) fn other(&self, route: &Route) -> Option<Arc<Gate>> {
+        // The others come into being when the first are all taken.
+        self.first[FIRST_ROUTES - 1].get()?;
+        let others = self.others.read().unwrap_or_else(PoisonError::into_inner);
+        others.gates.get(route).cloned()
+    }
+
+    pub(super) fn insert(&self, route: &Route, gate: &Arc<Gate>) {
+        let mut others = self.others.write().unwrap_or_else(PoisonError::into_inner);
+        if self.first(route).is_some() {
+            return;
+        }
+        let free = self.first.iter().find(|free| free.get().is_none());
+        if let Some(free) = free {
+            free.get_or_init(|| (route.clone(), Arc::clone(gate)));
+            return;
+        }
+        if others.gates.len() >= MAX_ROUTES {
+            *others = OtherRoutes::default();
+        }
+        others.gates.insert(route.clone(), Arc::clone(gate));
+    }
+
+    pub(super) fn is_absent(&self, route: &Route, made: u64) -> bool {
+        let others = self.others.read().unwrap_or_else(PoisonError::into_inner);
+        others.absent_at == made && others.absent.contains(route)
+    }
+
+    pub(super) fn insert_absent(&self, route: &Route, made: u64) {
+        let mut others = self.others.write().unwrap_or_else(PoisonError::into_inner);
+        if others.absent_at != made || others.absent.len() >= MAX_ABSENT {
+            others.absent.clear();
+            others.absent_at = made;
+        }
+        others.absent.push(route.clone());
+    }
+}
