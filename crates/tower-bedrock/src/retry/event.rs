@@ -52,7 +52,8 @@ pub enum GaveUp {
     BudgetSpent,
     /// The inner service failed to become ready for the retry.
     NotReady,
-    /// Another route is at hand, and waiting for this one does not help.
+    /// Another route is at hand, and waiting for this one does not help, or would take more than half
+    /// of the time that is left.
     NextRoute,
 }
 

@@ -33,7 +33,8 @@ type Listener = dyn Fn(&RetryEvent<'_>) + Send + Sync;
 ///
 /// Each wait is drawn evenly from nothing to the figure above. A server's hint (`x-amz-retry-after`,
 /// `Retry-After`) is a floor, up to 60 s. A wait that would end after the call's deadline is not
-/// begun: the caller gets the error at once. An attempt that is under way at the deadline is cut
+/// begun: the caller gets the error at once. Where a fallback has another route, neither is one that
+/// would take more than half of the time left: the other route needs it for its answer. An attempt that is under way at the deadline is cut
 /// with [`Cause::DeadlineExceeded`](crate::Cause::DeadlineExceeded).
 ///
 /// A connection that broke after the request was sent is made again like one that never stood, as the

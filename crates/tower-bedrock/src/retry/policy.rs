@@ -115,6 +115,11 @@ impl Policy {
         if left.is_some_and(|left| left <= after) {
             return Decision::GiveUp(GaveUp::Deadline);
         }
+        // Another route needs time for its answer: what waits here until little is left spoils both.
+        let may_move = call.has_next_route && reaction.next_route != NextRoute::Never;
+        if may_move && left.is_some_and(|left| left < after.saturating_mul(2)) {
+            return Decision::GiveUp(GaveUp::NextRoute);
+        }
         match self.budget.withdraw(error.cause()) {
             Some(withdrawal) => Decision::Retry { after, withdrawal },
             None => Decision::GiveUp(GaveUp::BudgetSpent),

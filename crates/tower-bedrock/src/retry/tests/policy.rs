@@ -4,7 +4,7 @@ use rand::{SeedableRng, rngs::StdRng};
 
 use super::*;
 use crate::{
-    Backoff, GaveUp, Reaction, Reactions, RetryBudget,
+    Backoff, GaveUp, NextRoute, Reaction, Reactions, RetryBudget,
     retry::{
         minute::MinuteClock,
         policy::{Decision, History, Policy},
@@ -159,6 +159,37 @@ fn no_wait_ends_after_the_deadline() {
         decide(&policy, &call, &error, 0),
         Decision::Retry { .. }
     ));
+}
+
+/// Where another route is at hand, a wait takes at most half of the time that is left, and pays nothing
+/// if it would take more; a cause that no other route cures is waited for as without one.
+#[test]
+fn half_of_the_time_is_kept_for_another_route() {
+    let policy = Policy::default();
+    let hinted = |cause| Error::new(cause).with_retry_after(secs(10));
+    let mut call = call();
+    call.has_next_route = true;
+    call.deadline = Some(Instant::now() + secs(19));
+    let decision = decide(&policy, &call, &hinted(Cause::RequestRate), 0);
+    assert!(
+        matches!(decision, Decision::GiveUp(GaveUp::NextRoute)),
+        "{decision:?}"
+    );
+    assert_eq!(policy.budget.available(), 500);
+
+    // The jitter comes on top of the hint: up to a second.
+    call.deadline = Some(Instant::now() + secs(23));
+    let decision = decide(&policy, &call, &hinted(Cause::RequestRate), 0);
+    assert!(matches!(decision, Decision::Retry { .. }), "{decision:?}");
+
+    call.deadline = Some(Instant::now() + secs(19));
+    let row = Cause::RequestRate.reaction().then(NextRoute::Never);
+    let alone = Policy {
+        reactions: Arc::new(Reactions::default().with(Cause::RequestRate, row)),
+        ..Policy::default()
+    };
+    let decision = decide(&alone, &call, &hinted(Cause::RequestRate), 0);
+    assert!(matches!(decision, Decision::Retry { .. }), "{decision:?}");
 }
 
 /// What the call says goes before what the layer says.
