@@ -6,7 +6,7 @@ use tokio::time::Instant;
 use tracing::{Span, field::Empty, info_span};
 
 use crate::{
-    call::{CallContext, Operation, Priority},
+    call::{CallContext, Priority},
     error::Error,
     gen_ai,
     model_id::ModelId,
@@ -157,7 +157,7 @@ fn of_call(call: &CallContext, tenants: bool) -> Span {
         gen_ai.provider.name = PROVIDER,
         gen_ai.request.model = model.map(ModelId::as_str),
         gen_ai.request.max_tokens = call.tokens.max_output,
-        gen_ai.request.stream = is_stream(call.operation),
+        gen_ai.request.stream = call.operation.is_stream(),
         gen_ai.response.model = Empty,
         gen_ai.response.time_to_first_chunk = Empty,
         gen_ai.usage.input_tokens = Empty,
@@ -210,13 +210,6 @@ fn record_route(span: &Span, route: &Route) {
 
 fn tier(route: &Route) -> Option<&'static str> {
     (route.tier != ServiceTier::Default).then(|| route.tier.as_str())
-}
-
-const fn is_stream(operation: Operation) -> bool {
-    matches!(
-        operation,
-        Operation::ConverseStream | Operation::InvokeModelWithResponseStream
-    )
 }
 
 const fn priority(priority: Priority) -> &'static str {

@@ -24,7 +24,7 @@ use super::{
     transport::Shared,
 };
 use crate::{
-    call::{CallContext, Operation},
+    call::CallContext,
     cause::Cause,
     error::{Error, RawError},
     route::Region,
@@ -217,19 +217,12 @@ impl Attempt {
     /// Whether nothing but its deadline bounds the attempt, and its answer is no stream.
     fn is_plain(&self) -> bool {
         let is_bounded = self.limit().is_some() || self.call.attempt_timeout.is_some();
-        !is_bounded && !is_stream(self.call.operation)
+        !is_bounded && !self.call.operation.is_stream()
     }
 
     pub(super) fn limit(&self) -> Option<Duration> {
         self.wire.told()?.limits.attempt
     }
-}
-
-pub(super) const fn is_stream(operation: Operation) -> bool {
-    matches!(
-        operation,
-        Operation::ConverseStream | Operation::InvokeModelWithResponseStream
-    )
 }
 
 /// The SDK tells the service which attempt a request is; it counts one.

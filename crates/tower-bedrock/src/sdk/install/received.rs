@@ -15,7 +15,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use super::{
     answer,
-    attempt::{Attempt, Sent, is_stream},
+    attempt::{Attempt, Sent},
     response::SdkResponse,
     sign::between,
     tap::Tap,
@@ -61,7 +61,7 @@ impl Attempt {
     /// The same, but for what the SDK knows nothing of.
     async fn bounded_by_the_sdk(&self, sent: Sent) -> Result<SdkResponse, RawError> {
         let at = Instant::now();
-        if !is_stream(self.call.operation) {
+        if !self.call.operation.is_stream() {
             return self.in_time(self.whole(sent)).await;
         }
         let head = self.in_time(self.answered(sent));
@@ -99,7 +99,7 @@ impl Attempt {
     /// An answer: all of it, or the head of a stream.
     async fn answered(&self, sent: Sent) -> Result<HttpResponse, RawError> {
         let mut http = self.head(sent.answer.await, sent.at)?;
-        let is_stream = is_stream(self.call.operation) && http.status().is_success();
+        let is_stream = self.call.operation.is_stream() && http.status().is_success();
         if is_stream || http.body().bytes().is_some() {
             return Ok(http);
         }
