@@ -106,6 +106,7 @@ mod send_signal;
 mod size;
 pub mod stack;
 pub mod stream;
+mod sync;
 mod template;
 pub mod token_budget;
 #[cfg(feature = "tracing")]

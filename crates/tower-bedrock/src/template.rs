@@ -1,6 +1,6 @@
 //! A service to take copies of, when a call goes on.
 
-use std::sync::{Mutex, OnceLock, PoisonError};
+use crate::sync::{Mutex, OnceLock, PoisonError};
 
 /// A service as it was when the first call was made by any of its clones.
 ///

@@ -1,9 +1,6 @@
 //! The state machine of one circuit.
 
-use std::{
-    sync::{Arc, atomic::AtomicU64},
-    time::Duration,
-};
+use std::time::Duration;
 
 use tokio::time::Instant;
 
@@ -18,6 +15,7 @@ use super::{
     state::{Probe, State},
     window::{Counts, Window},
 };
+use crate::sync::{Arc, atomic::AtomicU64};
 
 const MILLION: u64 = 1_000_000;
 

@@ -1,19 +1,16 @@
 //! Tells of transitions, each once, in the order in which they happened.
 
-use std::{
-    collections::VecDeque,
-    fmt,
-    sync::{
-        Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock,
-        atomic::{AtomicBool, Ordering},
-    },
-};
+use std::{collections::VecDeque, fmt};
 
 use tokio::sync::broadcast;
 
 use super::{
     circuit::Circuit,
     event::{CircuitEvent, CircuitTransition},
+};
+use crate::sync::{
+    Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock,
+    atomic::{AtomicBool, Ordering},
 };
 
 pub(super) type Listener = dyn Fn(&CircuitEvent<'_>) + Send + Sync;

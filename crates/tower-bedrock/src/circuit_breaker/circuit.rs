@@ -1,13 +1,6 @@
 //! A circuit that many calls share: the state machine behind a lock.
 
-use std::{
-    fmt,
-    sync::{
-        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::Duration,
-};
+use std::{fmt, time::Duration};
 
 use tokio::{sync::watch, time::Instant};
 
@@ -19,7 +12,16 @@ use super::{
     outcome::{Change, Outcome, Refused, Ticket, View},
     snapshot::CircuitState,
 };
-use crate::{call::CallContext, error::Error, retry::uniform, route::Route};
+use crate::{
+    call::CallContext,
+    error::Error,
+    retry::uniform,
+    route::Route,
+    sync::{
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+};
 
 /// The state machine of one route, and what all that use it share.
 pub(super) struct Circuit {

@@ -1,14 +1,14 @@
 //! The circuits that are remembered.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, OnceLock, PoisonError, RwLock},
-};
+use std::collections::HashMap;
 
 use tokio::time::Instant;
 
 use super::{breakers::Settings, circuit::Circuit, snapshot::CircuitState};
-use crate::route::Route;
+use crate::{
+    route::Route,
+    sync::{Arc, OnceLock, PoisonError, RwLock},
+};
 
 /// Circuits that are found by comparing, without a lock: for as few, that is quicker than hashing.
 /// They are never forgotten.

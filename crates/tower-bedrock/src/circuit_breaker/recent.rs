@@ -4,17 +4,15 @@
 //! those that fail are the first to be over, however few they are. So quick failures are held against
 //! what is still under way, too.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::Duration,
-};
+use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::later;
+use crate::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
 
 /// Calls are recent for so long, twice at most: when one fails that is older, those that were sent
 /// with it have had their time.

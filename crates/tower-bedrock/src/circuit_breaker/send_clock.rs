@@ -1,13 +1,12 @@
 //! Since when a call is really under way.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-
 use tokio::time::Instant;
 
 use super::{circuit::Circuit, outcome::Ticket};
 use crate::{
     call::CallContext,
     send_signal::{Readmission, SendListener, SendSignal},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 /// Hears from the layers below when a call stands in line there and when it is sent.

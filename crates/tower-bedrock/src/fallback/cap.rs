@@ -1,11 +1,10 @@
 //! How many calls may move to a rung.
 
-use std::{
-    sync::{Mutex, PoisonError},
-    time::Duration,
-};
+use std::time::Duration;
 
 use tokio::time::Instant;
+
+use crate::sync::{Mutex, PoisonError};
 
 /// What may go at once, of a second's worth: calls come in clumps, and a tenth of a second is short
 /// against them.

@@ -1,12 +1,13 @@
 //! What holds for every call of one kind, found out once.
 
-use std::{fmt, sync::OnceLock};
+use std::fmt;
 
 use super::{error::SkipReason, rules::Routes};
 use crate::{
     call::{CallContext, Operation},
     model_id::Residency,
     route::Route,
+    sync::OnceLock,
 };
 
 /// Kinds of calls that are remembered; others are found out anew each time.

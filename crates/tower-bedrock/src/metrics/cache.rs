@@ -1,10 +1,8 @@
 //! Handles that were asked for before.
 
-use std::{
-    collections::HashMap,
-    hash::Hash,
-    sync::{Arc, OnceLock, PoisonError, RwLock},
-};
+use std::{collections::HashMap, hash::Hash};
+
+use crate::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 /// Entries that are found by comparing, without a lock. They are never forgotten.
 const FIRST: usize = 8;

@@ -1,17 +1,14 @@
 //! The values of labels, of which there is a bounded number.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, PoisonError, RwLock},
-};
+use std::collections::HashMap;
 
 use ::metrics::{Label, SharedString};
 
 use super::names::Metric;
-
 use crate::{
     model_id::ModelId,
     route::{QuotaKey, Region, Route, ServiceTier},
+    sync::{Arc, PoisonError, RwLock},
 };
 
 /// What stands for all values beyond the bound.

@@ -1,12 +1,6 @@
 //! The places of one pool, shared by all its calls.
 
-use std::{
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
-    task::{Poll, Waker},
-};
+use std::task::{Poll, Waker};
 
 use tokio::time::Instant;
 
@@ -19,6 +13,10 @@ use super::{
     permits::Permits,
     pools::Settings,
     snapshot::PoolSnapshot,
+};
+use crate::sync::{
+    Arc, Mutex, MutexGuard, PoisonError,
+    atomic::{AtomicBool, Ordering},
 };
 
 /// The places of one pool, and the line before them.

@@ -1,11 +1,6 @@
 //! The pools of all keys.
 
-use std::{
-    collections::HashMap,
-    fmt,
-    sync::{Arc, OnceLock, PoisonError, RwLock},
-    time::Duration,
-};
+use std::{collections::HashMap, fmt, time::Duration};
 
 use tokio::time::Instant;
 
@@ -21,6 +16,7 @@ use crate::{
     cause::Cause,
     route::{Region, Route},
     route_gate::{Passage, RouteGate},
+    sync::{Arc, OnceLock, PoisonError, RwLock},
 };
 
 /// Five times the connections that botocore keeps by default (BEDROCK.md §7.4): enough that quotas, not

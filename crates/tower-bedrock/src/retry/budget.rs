@@ -1,14 +1,14 @@
 //! What all calls together may retry.
 
-use std::{
-    fmt,
+use std::fmt;
+
+use crate::{
+    cause::Cause,
     sync::{
         Arc,
         atomic::{AtomicU32, Ordering},
     },
 };
-
-use crate::cause::Cause;
 
 /// The AWS SDKs' quota (RELIABILITY.md §2.1, Retry 2.1), per process.
 const CAPACITY: u32 = 500;

@@ -1,11 +1,10 @@
 //! Where the randomness of waits comes from.
 
-use std::{
-    fmt,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::fmt;
 
 use rand::{Rng, SeedableRng, rngs::StdRng, rngs::SysRng};
+
+use crate::sync::{Arc, Mutex, PoisonError};
 
 /// The source of all jitter of a layer, seeded by the operating system or by hand.
 ///

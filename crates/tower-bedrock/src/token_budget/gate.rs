@@ -1,14 +1,6 @@
 //! The one place of a key where calls are admitted: ledger and queue behind a lock.
 
-use std::{
-    collections::HashMap,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
-    task::Waker,
-    time::Duration,
-};
+use std::{collections::HashMap, task::Waker, time::Duration};
 
 use tokio::time::Instant;
 
@@ -25,7 +17,15 @@ use super::{
     terms::{Draw, Need, Terms},
     turnstile::Turnstile,
 };
-use crate::{call::CallContext, cause::Limit, route::QuotaKey};
+use crate::{
+    call::CallContext,
+    cause::Limit,
+    route::QuotaKey,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 /// The longest wait of a call that has no deadline at a layer that sets none.
 const NEVER: Duration = Duration::from_secs(365 * 24 * 3600);

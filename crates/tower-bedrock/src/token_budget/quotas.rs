@@ -3,10 +3,6 @@
 use std::{
     collections::HashMap,
     fmt,
-    sync::{
-        Arc, OnceLock, PoisonError, RwLock,
-        atomic::{AtomicU64, Ordering},
-    },
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
@@ -27,6 +23,10 @@ use super::{
 use crate::{
     cause::Limit,
     route::{QuotaKey, Region, Route},
+    sync::{
+        Arc, OnceLock, PoisonError, RwLock,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 /// Gates without a quota that are remembered; beyond it, those that hold nothing are forgotten.

@@ -1,12 +1,12 @@
 //! Which gate the calls to a route go through.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, OnceLock, PoisonError, RwLock},
-};
+use std::collections::HashMap;
 
 use super::gate::Gate;
-use crate::route::Route;
+use crate::{
+    route::Route,
+    sync::{Arc, OnceLock, PoisonError, RwLock},
+};
 
 /// Routes whose key is remembered; more than any application calls. Beyond it, they are resolved
 /// anew.
