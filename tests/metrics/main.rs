@@ -5,6 +5,7 @@ mod books;
 mod privacy;
 mod prometheus;
 mod readme;
+mod streams;
 
 use std::collections::BTreeMap;
 

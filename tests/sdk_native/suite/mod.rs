@@ -24,6 +24,7 @@ mod streaming;
 mod streams;
 mod surface;
 mod time;
+mod timeouts;
 mod utilities;
 
 pub(crate) use self::{
