@@ -3,6 +3,7 @@ use std::fmt;
 use crate::{
     cause::Limit,
     model_id::{ModelId, QuotaPath},
+    route::Region,
 };
 
 /// Why a list of quotas does not tell what an account may do with a model.
@@ -34,6 +35,15 @@ pub enum NoAccountQuota {
         /// The row's code.
         code: String,
     },
+    /// The quotas of the region were not read.
+    NotRead {
+        /// The model.
+        model: ModelId,
+        /// The region; `None` if the route names none.
+        region: Option<Region>,
+    },
+    /// The call has no model, and no quota.
+    NoModel,
     /// The id is not one of a model on demand: capacity of the account's own, or something that must be
     /// resolved first, such as an application profile.
     OtherPath {
@@ -63,6 +73,18 @@ impl fmt::Display for NoAccountQuota {
                 f,
                 "{limit} of {model} is 0: this account cannot call it before {code} is raised"
             ),
+            Self::NotRead {
+                model,
+                region: Some(region),
+            } => write!(
+                f,
+                "the quotas of {region}, where {model} is called, were not read"
+            ),
+            Self::NotRead {
+                model,
+                region: None,
+            } => write!(f, "no region is known in which {model} is called"),
+            Self::NoModel => f.write_str("a call without a model has no quota"),
             Self::OtherPath { model, path } => write!(
                 f,
                 "{model} has no quota on demand that its id would tell ({path}); resolve it, or set its \

@@ -21,6 +21,7 @@
 //! ```
 
 mod error;
+mod listing;
 mod name;
 mod spelling;
 #[cfg(test)]
@@ -29,14 +30,15 @@ mod tests;
 use crate::{
     cause::Limit,
     model_id::{ModelId, QuotaPath},
-    token_budget::Quota,
+    token_budget::{MAX_QUOTA, Quota},
 };
 
-pub use self::error::NoAccountQuota;
+pub use self::{error::NoAccountQuota, listing::Listing};
 use self::{
     name::RowName,
     spelling::{Fit, Spelling},
 };
+pub use crate::token_budget::Adoption;
 
 /// A row of Service Quotas, as it is listed.
 #[derive(Clone, Debug, PartialEq)]
@@ -259,17 +261,29 @@ impl<'a> ModelQuota<'a> {
     /// ("doubled for cross-region calls").
     #[must_use]
     pub fn quota(&self) -> Quota {
-        let mut quota = Quota::new();
-        if let Some(row) = self.requests_per_minute {
-            quota = quota.with_requests_per_minute(row.value);
-        }
-        if let Some(row) = self.tokens_per_minute {
-            quota = quota.with_tokens_per_minute(row.value);
-        }
+        self.quota_like(&Quota::new())
+    }
+
+    /// The same with all that `template` says beside the limits, and its limits where there is no row.
+    ///
+    /// Where a longer or coarser limit is the smaller one, as a day's tokens of a new account may be,
+    /// it holds for the minute and for requests too.
+    #[must_use]
+    pub fn quota_like(&self, template: &Quota) -> Quota {
+        let mut quota = template.clone();
+        let mut most = MAX_QUOTA;
         if let Some(row) = self.tokens_per_day {
             let is_doubled = self.path == QuotaPath::Geo && row.paths.len() > 1;
-            quota =
-                quota.with_tokens_per_day(row.value.saturating_mul(if is_doubled { 2 } else { 1 }));
+            let tokens = row.value.saturating_mul(if is_doubled { 2 } else { 1 });
+            most = most.min(tokens);
+            quota = quota.with_tokens_per_day(most);
+        }
+        if let Some(row) = self.tokens_per_minute {
+            most = most.min(row.value);
+            quota = quota.with_tokens_per_minute(most);
+        }
+        if let Some(row) = self.requests_per_minute {
+            quota = quota.with_requests_per_minute(most.min(row.value));
         }
         quota
     }

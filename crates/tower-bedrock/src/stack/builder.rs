@@ -18,6 +18,7 @@ use crate::{
     classify::ClassifyLayer,
     fallback::FallbackLayer,
     pool::{PoolLayer, Pools},
+    quotas::Listing,
     retry::RetryLayer,
     route::{Region, Route},
     token_budget::{Quota, Quotas, TokenBudgetLayer},
@@ -120,6 +121,7 @@ impl<S> StackBuilder<S> {
                 reactions: None,
                 owns_breakers: true,
                 quotas: Vec::new(),
+                listing: None,
             },
             timeout: Some(TIMEOUT),
             attempt_timeout: None,
@@ -134,6 +136,13 @@ impl<S, O, M, F, R, I, C, T, P, A, K> StackBuilder<S, (O, M, F, R, I, C, T, P, A
     /// learned from refusals.
     pub fn quota(mut self, route: Route, quota: Quota) -> Self {
         self.plan.quotas.push((route, quota));
+        self
+    }
+
+    /// Goes by what the account was found to be allowed, as [`Quotas::adopt`] does. Quotas that are
+    /// set by hand count for more.
+    pub fn listing(mut self, listing: Listing) -> Self {
+        self.plan.listing = Some(listing);
         self
     }
 

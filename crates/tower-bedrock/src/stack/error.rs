@@ -35,6 +35,8 @@ pub enum InvalidStack {
         /// Of which route.
         route: Route,
     },
+    /// The account's quotas were given, and there is no token budget to keep them.
+    NoTokenBudgetForListing,
 }
 
 impl fmt::Display for InvalidStack {
@@ -53,6 +55,9 @@ impl fmt::Display for InvalidStack {
                 f,
                 "the stack has a quota of {route} and no token budget to keep it"
             ),
+            Self::NoTokenBudgetForListing => {
+                f.write_str("the stack has the account's quotas and no token budget to keep them")
+            }
         }
     }
 }
@@ -61,7 +66,9 @@ impl std::error::Error for InvalidStack {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Quota { invalid, .. } => Some(invalid),
-            Self::HomeRegion { .. } | Self::NoTokenBudget { .. } => None,
+            Self::HomeRegion { .. }
+            | Self::NoTokenBudget { .. }
+            | Self::NoTokenBudgetForListing => None,
         }
     }
 }

@@ -9,6 +9,7 @@ use crate::{
     classify::ClassifyLayer,
     fallback::FallbackLayer,
     pool::{PoolLayer, Pools},
+    quotas::Listing,
     retry::{RetryBudget, RetryLayer},
     route::{Region, Route},
     token_budget::{Quota, Quotas, TokenBudgetLayer},
@@ -55,6 +56,7 @@ pub struct Plan {
     /// Whether the circuits are the builder's own, so that it may change how they are made.
     pub(super) owns_breakers: bool,
     pub(super) quotas: Vec<(Route, Quota)>,
+    pub(super) listing: Option<Listing>,
 }
 
 /// What can be read of a stack, and done by hand.
@@ -259,6 +261,12 @@ where
             handles.check(home)?;
         }
         handles.set(plan.quotas)?;
+        if let Some(listing) = plan.listing {
+            let quotas = handles.quotas.as_ref();
+            quotas
+                .ok_or(InvalidStack::NoTokenBudgetForListing)?
+                .adopt(listing);
+        }
         let fallback = fallback.wired(plan.home.as_ref(), &handles);
         #[cfg(feature = "metrics")]
         calls.show(&mut handles);

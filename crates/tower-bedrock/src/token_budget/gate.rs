@@ -22,7 +22,7 @@ use crate::{
     cause::Limit,
     route::QuotaKey,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
 };
@@ -42,6 +42,8 @@ pub(super) struct Gate {
     start: Instant,
     /// Whether a call without `maxTokens` was seen.
     has_unbounded: AtomicBool,
+    /// Where calls of its routes go since they were found to be counted by another key.
+    successor: OnceLock<Arc<Self>>,
     state: Mutex<State>,
 }
 
@@ -54,6 +56,8 @@ pub(super) struct State {
     pub(super) calibration: Calibration,
     pub(super) answers: AnswerTime,
     pub(super) quota: Option<Quota>,
+    /// Whether the quota was read of the account, not set by hand.
+    pub(super) is_adopted: bool,
     /// What became of waiters that have not asked since.
     pub(super) verdicts: HashMap<u64, Verdict>,
     /// Wakers that are not needed any more. Dropping one may run anything, even something that comes
@@ -103,6 +107,7 @@ impl Gate {
             key,
             start,
             has_unbounded: AtomicBool::new(false),
+            successor: OnceLock::new(),
             state: Mutex::new(State {
                 ledger,
                 open: OpenCalls::default(),
@@ -111,6 +116,7 @@ impl Gate {
                 calibration,
                 answers: AnswerTime::default(),
                 quota: None,
+                is_adopted: false,
                 verdicts: HashMap::new(),
                 retired: Vec::new(),
                 keeper: None,
@@ -121,6 +127,19 @@ impl Gate {
 
     pub(super) const fn key(&self) -> &QuotaKey {
         &self.key
+    }
+
+    /// The gate that calls of its routes go through now.
+    #[inline]
+    pub(super) fn current(self: &Arc<Self>) -> &Arc<Self> {
+        self.successor.get().unwrap_or(self)
+    }
+
+    /// Sends calls to come through `successor`; those that are under way or wait here end here.
+    pub(super) fn give_way(self: &Arc<Self>, successor: &Arc<Self>) {
+        if !Arc::ptr_eq(self, successor) {
+            self.successor.get_or_init(|| Arc::clone(successor));
+        }
     }
 
     /// Whether this is the first call without `maxTokens`.
@@ -164,7 +183,9 @@ impl Gate {
     pub(super) fn is_in_use(&self, now: Instant) -> bool {
         let mut state = self.lock();
         state.ledger.advance(self.time(now));
-        state.quota.is_some() || !state.queue.is_empty() || !state.ledger.is_idle()
+        // One that was adopted is found again.
+        let is_set = state.quota.is_some() && !state.is_adopted;
+        is_set || !state.queue.is_empty() || !state.ledger.is_idle()
     }
 
     /// Looks at the state at `now`, and changes nothing but the time.

@@ -10,6 +10,7 @@
 //!   deadline, nor so long that its answer would come after it.
 //! * What it holds rides in the response until that is finished, and is settled then.
 
+mod adopt;
 mod allowance;
 mod answer_time;
 mod calibration;
@@ -39,7 +40,9 @@ mod tests;
 mod turnstile;
 mod window;
 
+pub(crate) use self::quota::MAX_QUOTA;
 pub use self::{
+    adopt::Adoption,
     charge::{FailureCharge, FailureCharges},
     error::{BudgetExhausted, ExhaustedReason},
     estimate::{Estimate, SizeEstimator, TokenCount, TokenEstimator},

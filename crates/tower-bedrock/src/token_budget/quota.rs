@@ -6,7 +6,7 @@ use super::invalid::InvalidQuota;
 use crate::cause::Limit;
 
 /// The largest quota that is believed: far above any, and far below where arithmetic ends.
-const MAX_QUOTA: u64 = 1_000_000_000_000_000;
+pub(crate) const MAX_QUOTA: u64 = 1_000_000_000_000_000;
 /// The largest burndown rate that is believed.
 pub(super) const MAX_BURNDOWN: u32 = 1000;
 /// The longest margin and burst that make sense of a minute's quota.

@@ -9,6 +9,7 @@ use std::{
 use tokio::time::Instant;
 
 use super::{
+    adopt::Adopted,
     allowance::{Allowance, Pace},
     calibration::Calibration,
     gate::{Gate, State},
@@ -78,14 +79,16 @@ const CLOSED_FOR: u64 = 3600 * SECOND;
 /// ```
 #[derive(Clone)]
 pub struct Quotas {
-    account: Arc<str>,
+    pub(super) account: Arc<str>,
     home: Option<Region>,
     routes: Arc<Routes>,
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
 }
 
-struct Shared {
+pub(super) struct Shared {
     gates: RwLock<Gates>,
+    /// What accounts were found to be allowed.
+    pub(super) adopted: Adopted,
     /// The gates that were made first, in their order.
     first: [OnceLock<Arc<Gate>>; FIRST_ROUTES],
     /// How many gates were ever made.
@@ -122,6 +125,7 @@ impl Quotas {
                     by_key: HashMap::new(),
                     sweep_at: MAX_UNCONFIGURED,
                 }),
+                adopted: Adopted::default(),
                 first: Default::default(),
                 made: AtomicU64::new(0),
                 start,
@@ -157,6 +161,10 @@ impl Quotas {
     /// What calls to `route` are counted by.
     #[must_use]
     pub fn key(&self, route: &Route) -> QuotaKey {
+        self.key_of(&self.counted(route))
+    }
+
+    fn key_of(&self, route: &Route) -> QuotaKey {
         let mut key = QuotaKey::of(Arc::clone(&self.account), route);
         if key.region.is_none() {
             key.region.clone_from(&self.home);
@@ -174,11 +182,10 @@ impl Quotas {
     pub fn set(&self, route: &Route, quota: Quota) -> Result<(), InvalidQuota> {
         quota.check()?;
         let gate = self.gate(route);
-        let offset = self.shared.day_offset();
+        let route = self.counted(route);
         gate.at(Instant::now(), |state| {
-            state.terms = Terms::new(route, &quota);
-            state.ledger.become_like(ledger(&quota, offset));
-            state.quota = Some(quota);
+            self.shared.go_by(state, &route, quota);
+            state.is_adopted = false;
         });
         Ok(())
     }
@@ -244,7 +251,7 @@ impl Quotas {
             return Some(look(gate));
         }
         let made = self.shared.made.load(Ordering::Acquire);
-        if made <= FIRST_ROUTES as u64 {
+        if made <= FIRST_ROUTES as u64 && !self.shared.adopted.may_count_otherwise(route) {
             let mut first = self.shared.first.iter().map_while(OnceLock::get);
             return first
                 .find(|gate| self.is_key_of(gate.key(), route))
@@ -278,7 +285,6 @@ impl Quotas {
     }
 
     fn resolve(&self, route: &Route) -> Arc<Gate> {
-        let key = self.key(route);
         let gates = self.shared.gates.write();
         let mut gates = gates.unwrap_or_else(PoisonError::into_inner);
         if gates.by_key.len() >= gates.sweep_at {
@@ -288,13 +294,23 @@ impl Quotas {
                 .retain(|_, gate| Arc::strong_count(gate) > 1 || gate.is_in_use(now));
             gates.sweep_at = MAX_UNCONFIGURED.max(gates.by_key.len() * 2);
         }
+        // With the gates locked: a listing that is adopted meanwhile finds this one among them.
+        let route = &*self.counted(route);
+        let key = self.key_of(route);
         let make = |key: &QuotaKey| {
-            let quota = Quota::new();
+            let found = self.found(key, route);
+            let is_adopted = found.is_some();
+            let quota = found.unwrap_or_default();
             let ledger = ledger(&quota, self.shared.day_offset());
             let terms = Terms::new(route, &quota);
             let calibration = Calibration::new(route.model.as_ref());
             let start = self.shared.start;
             let gate = Arc::new(Gate::new(key.clone(), start, ledger, terms, calibration));
+            if is_adopted {
+                let mut state = gate.lock();
+                state.quota = Some(quota);
+                state.is_adopted = true;
+            }
             let free = self.shared.first.iter().find(|free| free.get().is_none());
             if let Some(free) = free {
                 // Nobody else is at it: the gates are locked.
@@ -313,6 +329,21 @@ impl Quotas {
 }
 
 impl Shared {
+    /// All gates; those that come later have seen what was adopted before.
+    pub(super) fn all_gates(&self) -> Vec<Arc<Gate>> {
+        let gates = self.gates.write().unwrap_or_else(PoisonError::into_inner);
+        // Routes that were found to have no gate may have one by another key now.
+        self.made.fetch_add(1, Ordering::Release);
+        gates.by_key.values().cloned().collect()
+    }
+
+    /// Has a ledger keep `quota` from now on.
+    pub(super) fn go_by(&self, state: &mut State, route: &Route, quota: Quota) {
+        state.terms = Terms::new(route, &quota);
+        state.ledger.become_like(ledger(&quota, self.day_offset()));
+        state.quota = Some(quota);
+    }
+
     /// How far into the UTC day the ledgers' time starts.
     fn day_offset(&self) -> u64 {
         u64::try_from(self.time_of_day.as_nanos()).unwrap_or(0)

@@ -39,14 +39,14 @@ impl Routes {
         let mut first = self.first.iter().map_while(OnceLock::get);
         first
             .find(|(known, _)| known == route)
-            .map(|(_, gate)| gate)
+            .map(|(_, gate)| gate.current())
     }
 
     pub(super) fn other(&self, route: &Route) -> Option<Arc<Gate>> {
         // The others come into being when the first are all taken.
         self.first[FIRST_ROUTES - 1].get()?;
         let others = self.others.read().unwrap_or_else(PoisonError::into_inner);
-        others.gates.get(route).cloned()
+        others.gates.get(route).map(Gate::current).cloned()
     }
 
     pub(super) fn insert(&self, route: &Route, gate: &Arc<Gate>) {

@@ -3,7 +3,9 @@ use tower_layer::Layer;
 
 use super::*;
 use crate::{
-    CircuitPolicy, CircuitState, ClassifyLayer, RawError, Reaction, Reactions, TokenBudgetLayer,
+    CircuitPolicy, CircuitState, ClassifyLayer, Limit, RawError, Reaction, Reactions,
+    TokenBudgetLayer,
+    quotas::{AccountQuotas, Listing, ServiceQuota},
 };
 
 /// The default stack has a type that can be written down, is shared between threads, and so is its
@@ -161,6 +163,34 @@ fn parts_that_are_given_must_know_the_home_region() {
     );
 }
 
+/// A stack goes by the account's quotas from its first call on, and what was set by hand counts for more.
+#[tokio::test(start_paused = true)]
+async fn a_stack_goes_by_the_accounts_quotas() {
+    let row = |name: &str, value| ServiceQuota::new("L-1", name, value);
+    let rows = [
+        row(
+            "Cross-region model inference tokens per minute for Amazon Nova Lite",
+            500.0,
+        ),
+        row(
+            "On-demand model inference tokens per minute for Amazon Nova Lite",
+            500.0,
+        ),
+    ];
+    let [geo, in_region] = ["us.amazon.nova-lite-v1:0", "amazon.nova-lite-v1:0"]
+        .map(|id| Route::to(id.parse().unwrap()));
+    let stack = Stack::over((), HOME)
+        .listing(Listing::new().with_region(HOME, AccountQuotas::new(rows)))
+        .quota(geo.clone(), Quota::new().with_tokens_per_minute(7))
+        .build()
+        .unwrap();
+    let limit = |route| {
+        let snapshot = stack.quotas().unwrap().snapshot_of(route);
+        snapshot.limit(Limit::TokensPerMinute)
+    };
+    assert_eq!((limit(&geo), limit(&in_region)), (Some(7), Some(500)));
+}
+
 /// Quotas that cannot be meant, or that nobody would keep, are refused.
 #[test]
 fn quotas_that_cannot_be_kept_are_refused() {
@@ -177,6 +207,12 @@ fn quotas_that_cannot_be_kept_are_refused() {
         .build_layer()
         .unwrap_err();
     assert!(matches!(error, InvalidStack::NoTokenBudget { .. }));
+    let error = Stack::over((), HOME)
+        .listing(Listing::new())
+        .without_token_budget()
+        .build_layer()
+        .unwrap_err();
+    assert_eq!(error, InvalidStack::NoTokenBudgetForListing);
 }
 
 /// One table goes to all layers, whatever the order in which the builder hears of it; only circuits

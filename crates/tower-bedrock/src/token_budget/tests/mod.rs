@@ -1,4 +1,5 @@
 mod admission;
+mod adopt;
 mod calibration;
 mod cancel;
 mod events;
