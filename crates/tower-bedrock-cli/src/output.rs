@@ -25,16 +25,25 @@ pub(crate) fn print<T: Serialize>(
     json: bool,
     text: impl FnOnce(&T) -> String,
 ) -> Result<(), Failure> {
-    let mut shown = if json {
-        serde_json::to_string_pretty(answer)?
-    } else {
-        text(answer)
-    };
+    let mut shown = shown(answer, json, text)?;
     shown.push('\n');
     match io::stdout().lock().write_all(shown.as_bytes()) {
         // `| head` has seen enough.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         result => result.map_err(Failure::Output),
+    }
+}
+
+/// `answer` as it is printed.
+pub(crate) fn shown<T: Serialize>(
+    answer: &T,
+    json: bool,
+    text: impl FnOnce(&T) -> String,
+) -> Result<String, serde_json::Error> {
+    if json {
+        serde_json::to_string_pretty(answer)
+    } else {
+        Ok(text(answer))
     }
 }
 

@@ -57,14 +57,14 @@ pub(crate) struct Explanation {
 impl Explain {
     pub(crate) fn run(self) -> Result<(), Failure> {
         let text = self.text()?;
-        let reading = Reading::of(&text).ok_or_else(|| {
+        let explanation = Explanation::of_text(&text).ok_or_else(|| {
             Failure::Asked(
                 "there is no error to explain: give its text or JSON, as in\n  \
                  tower-bedrock explain 'ThrottlingException: Too many tokens, please wait before trying again.'"
                     .to_owned(),
             )
         })?;
-        output::print(&Explanation::of(reading), self.json, Explanation::text)
+        output::print(&explanation, self.json, Explanation::text)
     }
 
     fn text(&self) -> Result<String, Failure> {
@@ -86,6 +86,11 @@ impl Explain {
 }
 
 impl Explanation {
+    /// Of the error in `text`; `None` if there is nothing in it.
+    pub(crate) fn of_text(text: &str) -> Option<Self> {
+        Reading::of(text).map(Self::of)
+    }
+
     fn of(reading: Reading) -> Self {
         let error = reading.error;
         let Advice { meaning, you } = Advice::on(error.cause());
@@ -102,7 +107,7 @@ impl Explanation {
         }
     }
 
-    fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         let mut table = output::table();
         let cause = match self.read_from {
             Basis::Code | Basis::Status | Basis::Cause => self.cause.to_owned(),
