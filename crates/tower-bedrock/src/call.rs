@@ -76,6 +76,34 @@ pub struct FallbackOverride {
     pub residency: Option<Residency>,
 }
 
+/// Whether a call may be answered out of a cache, and its answer kept in it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum CacheControl {
+    /// If the cache's own rule says so.
+    #[default]
+    ByRule,
+    /// Yes, whatever the rule says.
+    Use,
+    /// Its answer is kept, and none that was kept before is given.
+    Refresh,
+    /// No: the cache knows nothing of the call.
+    Bypass,
+}
+
+/// Whether a call may share one attempt with others like it that are under way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum CoalesceControl {
+    /// If the layer's own rule says so.
+    #[default]
+    ByRule,
+    /// Yes, whatever the rule says.
+    Share,
+    /// No: it is made for itself.
+    Alone,
+}
+
 /// What every layer may know of a call. Cheap to clone; holds no prompt.
 ///
 /// # Example
@@ -115,6 +143,10 @@ pub struct CallContext {
     pub retry: RetryOverride,
     /// What the call asks of the fallback layer.
     pub fallback: FallbackOverride,
+    /// Whether the call may be answered out of a cache.
+    pub cache: CacheControl,
+    /// Whether the call may share the attempt of another.
+    pub coalesce: CoalesceControl,
     /// Whether a fallback above has another route for the call. Where waiting does not help, the
     /// layers below then leave it to that route at once.
     pub has_next_route: bool,
@@ -231,6 +263,8 @@ impl CallContext {
             attempt: 1,
             retry: RetryOverride::default(),
             fallback: FallbackOverride::default(),
+            cache: CacheControl::ByRule,
+            coalesce: CoalesceControl::ByRule,
             has_next_route: false,
             max_wait: None,
             send_signal: None,
@@ -254,6 +288,10 @@ impl<Op> Request<Op> {
     /// The operation's input.
     #[must_use]
     pub fn input(&self) -> &Op {
+        &self.input
+    }
+
+    pub(crate) const fn shared(&self) -> &Arc<Op> {
         &self.input
     }
 
@@ -304,6 +342,21 @@ impl<Op> Request<Op> {
     #[must_use]
     pub const fn within(mut self, residency: Residency) -> Self {
         self.context.fallback.residency = Some(residency);
+        self
+    }
+
+    /// Sets whether the call may be answered out of the cache of a `CacheLayer`.
+    #[must_use]
+    pub const fn with_cache(mut self, cache: CacheControl) -> Self {
+        self.context.cache = cache;
+        self
+    }
+
+    /// Sets whether the call may share the attempt of another like it, where there is a
+    /// [`CoalesceLayer`](crate::CoalesceLayer).
+    #[must_use]
+    pub const fn with_coalesce(mut self, coalesce: CoalesceControl) -> Self {
+        self.context.coalesce = coalesce;
         self
     }
 

@@ -80,11 +80,15 @@
 mod macros;
 
 pub mod batch;
+#[cfg(feature = "cache")]
+pub mod cache;
 mod call;
+mod call_key;
 mod cause;
 pub mod circuit_breaker;
 pub mod classify;
 mod clock;
+pub mod coalesce;
 mod error;
 #[cfg(feature = "axum")]
 mod error_response;
@@ -96,6 +100,7 @@ pub mod metrics;
 mod model_id;
 pub mod pool;
 pub mod quotas;
+mod replay;
 mod reply;
 pub mod retry;
 mod route;
@@ -115,9 +120,10 @@ pub mod trace;
 pub use self::{
     batch::{Batch, BatchInput, BatchItem, BatchProgress, BatchRemains, BatchResults},
     call::{
-        BedrockRequest, CallContext, FallbackOverride, Operation, OperationInput, Priority,
-        Request, RetryOverride, Tokens,
+        BedrockRequest, CacheControl, CallContext, CoalesceControl, FallbackOverride, Operation,
+        OperationInput, Priority, Request, RetryOverride, Tokens,
     },
+    call_key::{InputFacts, KeyedInput, KeyedRequest},
     cause::{BreakerReaction, Cause, Limit, NextRoute, Reaction, Reactions, RetryReaction},
     circuit_breaker::{
         CircuitBreaker, CircuitBreakerLayer, CircuitBreakers, CircuitEvent, CircuitKey,
@@ -125,6 +131,7 @@ pub use self::{
         InvalidCircuitPolicy, TransitionReason,
     },
     classify::{Classifier, Classify, ClassifyLayer},
+    coalesce::{Coalesce, CoalesceEvent, CoalesceLayer},
     error::{BoxError, Error, ErrorDetails, RawError},
     fallback::{
         Fallback, FallbackEvent, FallbackExhausted, FallbackLayer, InvalidLadder, Ladder,
@@ -135,7 +142,10 @@ pub use self::{
         AdaptiveLimit, InvalidAdaptiveLimit, Pool, PoolEvent, PoolKey, PoolLayer, PoolSaturated,
         PoolSnapshot, Pools, SaturatedReason,
     },
-    reply::{BedrockResponse, Finish, Response, Served, Usage, UsageEstimate, Watcher},
+    replay::{AnswerPart, ReplayResponse},
+    reply::{
+        BedrockResponse, CacheStatus, Finish, Response, Served, Usage, UsageEstimate, Watcher,
+    },
     retry::{Backoff, GaveUp, Jitter, Retry, RetryBudget, RetryEvent, RetryLayer},
     route::{QuotaKey, Region, Route, ServiceTier},
     route_gate::{Passage, RouteGate},
@@ -153,6 +163,8 @@ pub use self::{
     },
 };
 
+#[cfg(feature = "cache")]
+pub use self::cache::{Cache, CacheEvent, CacheLayer, CacheStore, InvalidCache};
 #[cfg(feature = "axum")]
 pub use self::error_response::ErrorResponse;
 #[cfg(feature = "aws")]

@@ -1,6 +1,6 @@
 //! What comes back, and who is told when it is over.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use tokio::time::Instant;
 
@@ -54,12 +54,35 @@ pub struct Served {
     pub route: Route,
     /// Which rung of the fallback ladder that was; 0 is the primary.
     pub route_index: usize,
-    /// How many attempts the call took over all routes, including the one that answered.
+    /// How many attempts the call took over all routes, including the one that answered; 0 for an
+    /// answer out of a cache.
     pub attempts: u32,
     /// Whether the answer is another than the one asked for: another model, or a lower tier.
     pub degraded: bool,
     /// The service's id of the request that answered.
     pub request_id: Option<String>,
+    /// What a cache had to do with it.
+    pub cache: CacheStatus,
+    /// Whether the attempt was another call's, made for both. The answer is that call's, and so is
+    /// what it used.
+    pub coalesced: bool,
+}
+
+/// What a cache had to do with an answer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum CacheStatus {
+    /// Nothing: there is none, or it was not asked.
+    #[default]
+    Unused,
+    /// It had none to give.
+    Miss,
+    /// The answer came out of it: nothing was sent, and nothing used.
+    #[non_exhaustive]
+    Hit {
+        /// How long ago the service gave it.
+        age: Duration,
+    },
 }
 
 /// How a reply ended.
@@ -133,6 +156,16 @@ impl Usage {
             .saturating_add(self.output)
             .saturating_add(self.cache_read)
             .saturating_add(self.cache_write)
+    }
+}
+
+// === impl CacheStatus ===
+
+impl CacheStatus {
+    /// Whether the answer came out of a cache.
+    #[must_use]
+    pub const fn is_hit(self) -> bool {
+        matches!(self, Self::Hit { .. })
     }
 }
 

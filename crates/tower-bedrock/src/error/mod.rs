@@ -2,8 +2,9 @@
 
 mod raw;
 mod secrets;
+mod shared;
 
-use std::{error::Error as StdError, fmt, time::Duration};
+use std::{error::Error as StdError, fmt, sync::Arc, time::Duration};
 
 use crate::{
     call::{CallContext, Operation},
@@ -39,13 +40,13 @@ struct Inner {
     cause: Cause,
     details: ErrorDetails,
     place: Option<Place>,
-    other_routes: Option<Box<FallbackExhausted>>,
+    other_routes: Option<Arc<FallbackExhausted>>,
     /// Whether it is known that nothing went out.
     is_unsent: bool,
 }
 
 /// Where an error happened.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Place {
     operation: Operation,
     route: Route,
@@ -165,7 +166,7 @@ impl Error {
     /// The same error with what became of the call's other routes. It stays what it is: its cause,
     /// its details and what lies under it.
     pub(crate) fn with_other_routes(mut self, routes: FallbackExhausted) -> Self {
-        self.0.other_routes = Some(Box::new(routes));
+        self.0.other_routes = Some(Arc::new(routes));
         self
     }
 
@@ -281,7 +282,7 @@ impl StdError for Error {
     /// What lies under it, or else the error of the route that a fallback tried before.
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         if let Some(source) = self.0.details.source.as_deref() {
-            return Some(source);
+            return Some(shared::source(source));
         }
         let before = self.0.other_routes.as_ref()?.errors().last()?;
         Some(before)

@@ -7,6 +7,7 @@ pub fn describe() {
     for metric in Metric::all() {
         let unit = match metric.unit {
             MetricUnit::Seconds => ::metrics::Unit::Seconds,
+            MetricUnit::Bytes => ::metrics::Unit::Bytes,
             MetricUnit::Count | MetricUnit::Tokens | MetricUnit::Ratio => ::metrics::Unit::Count,
         };
         let Metric {

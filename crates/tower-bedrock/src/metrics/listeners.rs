@@ -4,15 +4,23 @@ use std::time::Duration;
 
 use ::metrics::SharedString;
 
+#[cfg(feature = "cache")]
+use super::names::{CACHE_LOOKUPS, CACHE_SAVED_TOKENS};
 use super::{
     Metrics,
-    names::{CIRCUIT_TRANSITIONS, FALLBACKS, REFUSALS, RETRIES, RETRIES_GIVEN_UP, WAIT},
+    names::{
+        CIRCUIT_TRANSITIONS, COALESCE_CALLS, FALLBACKS, Metric, REFUSALS, RETRIES,
+        RETRIES_GIVEN_UP, WAIT,
+    },
     recorder,
 };
+#[cfg(feature = "cache")]
+use crate::cache::CacheEvent;
 use crate::{
     call::CallContext,
     cause::Cause,
     circuit_breaker::CircuitEvent,
+    coalesce::CoalesceEvent,
     fallback::FallbackEvent,
     pool::{PoolEvent, SaturatedReason},
     retry::RetryEvent,
@@ -20,6 +28,36 @@ use crate::{
 };
 
 impl Metrics {
+    /// For [`CacheLayer::on_event`](crate::CacheLayer::on_event): hits, misses, and what hits saved.
+    #[cfg(feature = "cache")]
+    pub fn on_cache(&self) -> impl Fn(&CacheEvent<'_>) + Send + Sync + 'static {
+        let metrics = self.clone();
+        move |event| match event {
+            _ if !recorder::is_there() => {}
+            CacheEvent::Hit { call, saved, .. } => {
+                metrics.count_call(&CACHE_LOOKUPS, call, "hit");
+                if let Some(saved) = saved {
+                    let model = metrics.labels().model(call.route.model.as_ref());
+                    let labels = metrics.labels().of(&CACHE_SAVED_TOKENS, [model]);
+                    recorder::counter(&CACHE_SAVED_TOKENS, labels).increment(saved.total());
+                }
+            }
+            CacheEvent::Miss { call } => metrics.count_call(&CACHE_LOOKUPS, call, "miss"),
+            // What is kept is looked at.
+            CacheEvent::Kept { .. } | CacheEvent::NotKept { .. } => {}
+        }
+    }
+
+    /// For [`CoalesceLayer::on_event`](crate::CoalesceLayer::on_event): who leads, and who joins.
+    pub fn on_coalesce(&self) -> impl Fn(&CoalesceEvent<'_>) + Send + Sync + 'static {
+        let metrics = self.clone();
+        move |event| match event {
+            _ if !recorder::is_there() => {}
+            CoalesceEvent::Led { call } => metrics.count_call(&COALESCE_CALLS, call, "led"),
+            CoalesceEvent::Joined { call } => metrics.count_call(&COALESCE_CALLS, call, "joined"),
+        }
+    }
+
     /// For [`FallbackLayer::on_event`](crate::FallbackLayer::on_event): where calls move, and why.
     pub fn on_fallback(&self) -> impl Fn(&FallbackEvent<'_>) + Send + Sync + 'static {
         let metrics = self.clone();
@@ -124,6 +162,17 @@ impl Metrics {
             }
             PoolEvent::LimitChanged { .. } => {}
         }
+    }
+
+    /// One more call, by its model, its operation and what became of it.
+    fn count_call(&self, metric: &Metric, call: &CallContext, what: &'static str) {
+        let values = [
+            self.labels().model(call.route.model.as_ref()),
+            SharedString::const_str(call.operation.as_str()),
+            SharedString::const_str(what),
+        ];
+        let labels = self.labels().of(metric, values);
+        recorder::counter(metric, labels).increment(1);
     }
 
     fn waited(&self, layer: &'static str, cause: Cause, waited: Duration) {

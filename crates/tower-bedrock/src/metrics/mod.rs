@@ -63,12 +63,13 @@
 //! | `region` | the region that is called, or the home region; of a pool, whatever it is kept by |
 //! | `operation` | the service's name of it, `ConverseStream` |
 //! | `cause` | a [`Cause`](crate::Cause); of a fallback also `wait`: nothing refused, but a wait was spared, or a route is kept warm |
-//! | `outcome` | `answered`, `dropped`, or the cause of the error |
+//! | `outcome` | `answered`, `dropped`, or the cause of the error; of lookups in the cache `hit` or `miss` |
 //! | `end` | `complete`, `dropped`, or the cause of the error |
 //! | `layer` | `retry`, `token_budget`, `circuit_breaker`, `pool`, `fallback`; `bedrock` for a request that could not be built or signed |
 //! | `limit` | of quotas `requests_per_minute`, `tokens_per_minute`, `tokens_per_day`; of refusals also a pool's `queue_full`, `max_wait`, `deadline`; `circuit`, `residency`, `not_sent` |
 //! | `reason` | a [`GaveUp`](crate::GaveUp); of transitions a [`TransitionReason`](crate::TransitionReason) |
 //! | `from`, `to` | a route, `model@region/tier`; of degraded calls `model/tier`; of transitions a [`CircuitState`](crate::CircuitState) |
+//! | `role` | `led` or `joined` |
 //! | `key` | a quota key without its account, `region/path/model` |
 //! | `tenant` | on calls, tokens and refusals, only [if asked for](Metrics::with_tenants) |
 //!

@@ -55,6 +55,8 @@ pub enum MetricUnit {
     Ratio,
     /// Seconds.
     Seconds,
+    /// Bytes.
+    Bytes,
 }
 
 /// What a metric is about.
@@ -67,7 +69,7 @@ pub enum MetricGroup {
     Calls,
     /// What the layers did about it.
     Layers,
-    /// The state of quotas, circuits, pools and the retry budget.
+    /// The state of quotas, circuits, pools, the retry budget and the cache.
     State,
 }
 
@@ -144,6 +146,14 @@ metrics! {
         "Tokens that were held at admission.";
     Layers Counter Tokens TOKENS_SETTLED = "tower_bedrock_tokens_settled_total" { "key" },
         "Tokens that those calls were settled by when they were over: what they really used.";
+    Layers Counter Count CACHE_LOOKUPS = "tower_bedrock_cache_lookups_total" { "model", "operation", "outcome" },
+        "Calls that the cache is about: a hit was answered out of it, a miss was not.";
+    Layers Counter Tokens CACHE_SAVED_TOKENS = "tower_bedrock_cache_saved_tokens_total" { "model" },
+        "Tokens that calls would have used that were answered out of the cache: what the answers used when they were given first.";
+    Layers Counter Count CACHE_EVICTIONS = "tower_bedrock_cache_evictions_total" {},
+        "Answers that the cache gave up for want of room.";
+    Layers Counter Count COALESCE_CALLS = "tower_bedrock_coalesce_calls_total" { "model", "operation", "role" },
+        "Calls whose attempt may be shared, by whether they led it or joined it.";
 
     State Gauge Count RETRY_BUDGET_AVAILABLE = "tower_bedrock_retry_budget_available" {},
         "Tokens of the retry budget that are left.";
@@ -169,6 +179,10 @@ metrics! {
         "Calls in line for a place.";
     State Gauge Ratio POOL_SATURATION_RATIO = "tower_bedrock_pool_saturation_ratio" { "region" },
         "The share of places that are taken.";
+    State Gauge Count CACHE_ENTRIES = "tower_bedrock_cache_entries" {},
+        "Answers that are kept.";
+    State Gauge Bytes CACHE_BYTES = "tower_bedrock_cache_bytes" {},
+        "What they weigh, with their inputs.";
 }
 
 impl Metric {

@@ -11,6 +11,8 @@ use std::{
 use ::metrics::{Label, SharedString};
 use tokio::time::{MissedTickBehavior, interval};
 
+#[cfg(feature = "cache")]
+use super::names::{CACHE_BYTES, CACHE_ENTRIES, CACHE_EVICTIONS};
 use super::{
     Metrics,
     names::{
@@ -20,6 +22,8 @@ use super::{
     },
     recorder,
 };
+#[cfg(feature = "cache")]
+use crate::cache::CacheStore;
 use crate::{
     cause::Limit,
     circuit_breaker::{CircuitBreakers, CircuitState},
@@ -62,6 +66,8 @@ pub struct MetricsReporter {
     breakers: Option<CircuitBreakers>,
     pools: Option<Pools>,
     retry_budget: Option<RetryBudget>,
+    #[cfg(feature = "cache")]
+    cache: Option<CacheStore>,
     /// Which gauges were set last time.
     last: Arc<Mutex<HashSet<Series>>>,
 }
@@ -86,6 +92,8 @@ impl MetricsReporter {
             breakers: None,
             pools: None,
             retry_budget: None,
+            #[cfg(feature = "cache")]
+            cache: None,
             last: Arc::default(),
         }
     }
@@ -118,6 +126,14 @@ impl MetricsReporter {
         self
     }
 
+    /// Reports what `cache` keeps.
+    #[cfg(feature = "cache")]
+    #[must_use]
+    pub fn with_cache(mut self, cache: CacheStore) -> Self {
+        self.cache = Some(cache);
+        self
+    }
+
     /// What is reported to.
     #[must_use]
     pub const fn metrics(&self) -> &Metrics {
@@ -147,6 +163,12 @@ impl MetricsReporter {
         }
         if let Some(budget) = &self.retry_budget {
             samples.add(&RETRY_BUDGET_AVAILABLE, [], f64::from(budget.available()));
+        }
+        #[cfg(feature = "cache")]
+        if let Some(cache) = &self.cache {
+            samples.add(&CACHE_ENTRIES, [], cache.entries() as f64);
+            samples.add(&CACHE_BYTES, [], cache.bytes() as f64);
+            samples.count(&CACHE_EVICTIONS, [], cache.evicted());
         }
         let Samples {
             gauges, counters, ..

@@ -1,6 +1,7 @@
 //! The AWS SDK's faces: [`Bedrock`] sends requests, and what the SDK returns becomes a
 //! [`RawError`](crate::RawError).
 
+mod call_key;
 mod cause;
 mod count;
 pub(crate) mod error;
@@ -8,6 +9,7 @@ pub(crate) mod error;
 mod https_client;
 mod intercept;
 mod operation;
+mod replay;
 mod service;
 mod size;
 mod stream;

@@ -10,12 +10,15 @@ use super::{
     service::Stack,
     traces::{TracedAttempts, TracedCalls, traces},
 };
+#[cfg(feature = "cache")]
+use crate::cache::CacheLayer;
 #[cfg(feature = "metrics")]
 use crate::metrics::{AttemptMetricsLayer, CallMetricsLayer, Metrics};
 use crate::{
     cause::Reactions,
     circuit_breaker::{CircuitBreakerLayer, CircuitBreakers},
     classify::ClassifyLayer,
+    coalesce::CoalesceLayer,
     fallback::FallbackLayer,
     pool::{PoolLayer, Pools},
     quotas::Listing,
@@ -27,11 +30,14 @@ use crate::{
 /// An inference may take an hour (BEDROCK.md §7).
 const TIMEOUT: Duration = Duration::from_secs(3600);
 
-/// The layers of a stack from which nothing was left out, outermost first. Without the features
-/// `metrics` and `tracing`, `()` stands in the place of the layers that count and that lay spans.
+/// The layers of a stack from which nothing was left out, outermost first. `()` stands in the places of
+/// the cache and of what shares attempts, which a stack has only if it is given them, and without the
+/// features `metrics` and `tracing` in those of the layers that count and that lay spans.
 pub type DefaultLayers = (
     TracedCalls,
     MeteredCalls,
+    (),
+    (),
     FallbackLayer,
     RetryLayer,
     TracedAttempts,
@@ -104,6 +110,8 @@ impl<S> StackBuilder<S> {
         let layers = (
             traced_calls,
             calls,
+            (),
+            (),
             FallbackLayer::default(),
             RetryLayer::new(),
             traced_attempts,
@@ -131,7 +139,7 @@ impl<S> StackBuilder<S> {
 
 // A type for each place: the layers of a stack are a matter of its type.
 #[allow(clippy::type_complexity)]
-impl<S, O, M, F, R, I, C, T, P, A, K> StackBuilder<S, (O, M, F, R, I, C, T, P, A, K)> {
+impl<S, O, M, H, J, F, R, I, C, T, P, A, K> StackBuilder<S, (O, M, H, J, F, R, I, C, T, P, A, K)> {
     /// Sets the quota that calls to `route` draw on, as [`Quotas::set`] does. What is not set is
     /// learned from refusals.
     pub fn quota(mut self, route: Route, quota: Quota) -> Self {
@@ -193,6 +201,8 @@ impl<S, O, M, F, R, I, C, T, P, A, K> StackBuilder<S, (O, M, F, R, I, C, T, P, A
         (
             O,
             CallMetricsLayer,
+            H,
+            J,
             F,
             R,
             I,
@@ -209,50 +219,73 @@ impl<S, O, M, F, R, I, C, T, P, A, K> StackBuilder<S, (O, M, F, R, I, C, T, P, A
         };
         let calls = CallMetricsLayer::new(metrics.clone());
         let attempts = AttemptMetricsLayer::new(metrics);
-        self.change(|(o, _, f, r, i, c, t, p, _, k)| (o, calls, f, r, i, c, t, p, attempts, k))
+        self.change(|(o, _, h, j, f, r, i, c, t, p, _, k)| {
+            (o, calls, h, j, f, r, i, c, t, p, attempts, k)
+        })
     }
 
     /// Counts nothing.
-    pub fn without_metrics(self) -> StackBuilder<S, (O, (), F, R, I, C, T, P, (), K)> {
-        self.change(|(o, _, f, r, i, c, t, p, _, k)| (o, (), f, r, i, c, t, p, (), k))
+    pub fn without_metrics(self) -> StackBuilder<S, (O, (), H, J, F, R, I, C, T, P, (), K)> {
+        self.change(|(o, _, h, j, f, r, i, c, t, p, _, k)| (o, (), h, j, f, r, i, c, t, p, (), k))
+    }
+
+    /// Answers calls out of memory that were answered before, as `layer` says. Where calls without a
+    /// region go it is told.
+    #[cfg(feature = "cache")]
+    pub fn cache(
+        self,
+        layer: CacheLayer,
+    ) -> StackBuilder<S, (O, M, CacheLayer, J, F, R, I, C, T, P, A, K)> {
+        self.change(|(o, m, _, j, f, r, i, c, t, p, a, k)| (o, m, layer, j, f, r, i, c, t, p, a, k))
+    }
+
+    /// Has calls that are the same share attempts, as `layer` says. Where calls without a region go it
+    /// is told.
+    pub fn coalesce(
+        self,
+        layer: CoalesceLayer,
+    ) -> StackBuilder<S, (O, M, H, CoalesceLayer, F, R, I, C, T, P, A, K)> {
+        self.change(|(o, m, h, _, f, r, i, c, t, p, a, k)| (o, m, h, layer, f, r, i, c, t, p, a, k))
     }
 
     /// Sends calls that fail along the ladders of `layer`.
     pub fn fallback(
         self,
         layer: FallbackLayer,
-    ) -> StackBuilder<S, (O, M, FallbackLayer, R, I, C, T, P, A, K)> {
-        self.change(|(o, m, _, r, i, c, t, p, a, k)| (o, m, layer, r, i, c, t, p, a, k))
+    ) -> StackBuilder<S, (O, M, H, J, FallbackLayer, R, I, C, T, P, A, K)> {
+        self.change(|(o, m, h, j, _, r, i, c, t, p, a, k)| (o, m, h, j, layer, r, i, c, t, p, a, k))
     }
 
     /// Leaves calls on their own route, and does not look at where their data may be processed.
-    pub fn without_fallback(self) -> StackBuilder<S, (O, M, (), R, I, C, T, P, A, K)> {
-        self.change(|(o, m, _, r, i, c, t, p, a, k)| (o, m, (), r, i, c, t, p, a, k))
+    pub fn without_fallback(self) -> StackBuilder<S, (O, M, H, J, (), R, I, C, T, P, A, K)> {
+        self.change(|(o, m, h, j, _, r, i, c, t, p, a, k)| (o, m, h, j, (), r, i, c, t, p, a, k))
     }
 
     /// Makes failed calls again as `layer` says.
     pub fn retry(
         self,
         layer: RetryLayer,
-    ) -> StackBuilder<S, (O, M, F, RetryLayer, I, C, T, P, A, K)> {
-        self.change(|(o, m, f, _, i, c, t, p, a, k)| (o, m, f, layer, i, c, t, p, a, k))
+    ) -> StackBuilder<S, (O, M, H, J, F, RetryLayer, I, C, T, P, A, K)> {
+        self.change(|(o, m, h, j, f, _, i, c, t, p, a, k)| (o, m, h, j, f, layer, i, c, t, p, a, k))
     }
 
     /// Makes no call again.
-    pub fn without_retry(self) -> StackBuilder<S, (O, M, F, (), I, C, T, P, A, K)> {
-        self.change(|(o, m, f, _, i, c, t, p, a, k)| (o, m, f, (), i, c, t, p, a, k))
+    pub fn without_retry(self) -> StackBuilder<S, (O, M, H, J, F, (), I, C, T, P, A, K)> {
+        self.change(|(o, m, h, j, f, _, i, c, t, p, a, k)| (o, m, h, j, f, (), i, c, t, p, a, k))
     }
 
     /// Lets calls through as `breakers` say. They must know the home region.
     pub fn circuit_breaker(
         mut self,
         breakers: CircuitBreakers,
-    ) -> StackBuilder<S, (O, M, F, R, I, CircuitBreakerLayer, T, P, A, K)> {
+    ) -> StackBuilder<S, (O, M, H, J, F, R, I, CircuitBreakerLayer, T, P, A, K)> {
         self.plan.owns_breakers = false;
-        self.change(|(o, m, f, r, i, _, t, p, a, k)| {
+        self.change(|(o, m, h, j, f, r, i, _, t, p, a, k)| {
             (
                 o,
                 m,
+                h,
+                j,
                 f,
                 r,
                 i,
@@ -266,65 +299,68 @@ impl<S, O, M, F, R, I, C, T, P, A, K> StackBuilder<S, (O, M, F, R, I, C, T, P, A
     }
 
     /// Sends calls to routes that are known to be sick, too.
-    pub fn without_circuit_breaker(self) -> StackBuilder<S, (O, M, F, R, I, (), T, P, A, K)> {
-        self.change(|(o, m, f, r, i, _, t, p, a, k)| (o, m, f, r, i, (), t, p, a, k))
+    pub fn without_circuit_breaker(self) -> StackBuilder<S, (O, M, H, J, F, R, I, (), T, P, A, K)> {
+        self.change(|(o, m, h, j, f, r, i, _, t, p, a, k)| (o, m, h, j, f, r, i, (), t, p, a, k))
     }
 
     /// Keeps calls under the quotas of `layer`. They must know the home region.
     pub fn token_budget<E>(
         self,
         layer: TokenBudgetLayer<E>,
-    ) -> StackBuilder<S, (O, M, F, R, I, C, TokenBudgetLayer<E>, P, A, K)> {
-        self.change(|(o, m, f, r, i, c, _, p, a, k)| (o, m, f, r, i, c, layer, p, a, k))
+    ) -> StackBuilder<S, (O, M, H, J, F, R, I, C, TokenBudgetLayer<E>, P, A, K)> {
+        self.change(|(o, m, h, j, f, r, i, c, _, p, a, k)| (o, m, h, j, f, r, i, c, layer, p, a, k))
     }
 
     /// Sends calls whatever the account's quotas are.
-    pub fn without_token_budget(self) -> StackBuilder<S, (O, M, F, R, I, C, (), P, A, K)> {
-        self.change(|(o, m, f, r, i, c, _, p, a, k)| (o, m, f, r, i, c, (), p, a, k))
+    pub fn without_token_budget(self) -> StackBuilder<S, (O, M, H, J, F, R, I, C, (), P, A, K)> {
+        self.change(|(o, m, h, j, f, r, i, c, _, p, a, k)| (o, m, h, j, f, r, i, c, (), p, a, k))
     }
 
     /// Keeps as many calls in flight as `pools` say. They must know the home region.
-    pub fn pool(self, pools: Pools) -> StackBuilder<S, (O, M, F, R, I, C, T, PoolLayer, A, K)> {
-        self.change(|(o, m, f, r, i, c, t, _, a, k)| {
-            (o, m, f, r, i, c, t, PoolLayer::new(pools), a, k)
+    pub fn pool(
+        self,
+        pools: Pools,
+    ) -> StackBuilder<S, (O, M, H, J, F, R, I, C, T, PoolLayer, A, K)> {
+        self.change(|(o, m, h, j, f, r, i, c, t, _, a, k)| {
+            (o, m, h, j, f, r, i, c, t, PoolLayer::new(pools), a, k)
         })
     }
 
     /// Sends as many calls at a time as there are.
-    pub fn without_pool(self) -> StackBuilder<S, (O, M, F, R, I, C, T, (), A, K)> {
-        self.change(|(o, m, f, r, i, c, t, _, a, k)| (o, m, f, r, i, c, t, (), a, k))
+    pub fn without_pool(self) -> StackBuilder<S, (O, M, H, J, F, R, I, C, T, (), A, K)> {
+        self.change(|(o, m, h, j, f, r, i, c, t, _, a, k)| (o, m, h, j, f, r, i, c, t, (), a, k))
     }
 
     /// Finds causes as `layer` does.
     pub fn classify(
         self,
         layer: ClassifyLayer,
-    ) -> StackBuilder<S, (O, M, F, R, I, C, T, P, A, ClassifyLayer)> {
-        self.change(|(o, m, f, r, i, c, t, p, a, _)| (o, m, f, r, i, c, t, p, a, layer))
+    ) -> StackBuilder<S, (O, M, H, J, F, R, I, C, T, P, A, ClassifyLayer)> {
+        self.change(|(o, m, h, j, f, r, i, c, t, p, a, _)| (o, m, h, j, f, r, i, c, t, p, a, layer))
     }
 
     /// Leaves errors to a service that finds their causes itself.
-    pub fn without_classify(self) -> StackBuilder<S, (O, M, F, R, I, C, T, P, A, ())> {
-        self.change(|(o, m, f, r, i, c, t, p, a, _)| (o, m, f, r, i, c, t, p, a, ()))
+    pub fn without_classify(self) -> StackBuilder<S, (O, M, H, J, F, R, I, C, T, P, A, ())> {
+        self.change(|(o, m, h, j, f, r, i, c, t, p, a, _)| (o, m, h, j, f, r, i, c, t, p, a, ()))
     }
 
     /// Lays no spans around calls and attempts. What the layers decide is told as events all the same,
     /// which can be filtered by their targets.
-    pub fn without_tracing(self) -> StackBuilder<S, ((), M, F, R, (), C, T, P, A, K)> {
-        self.change(|(_, m, f, r, _, c, t, p, a, k)| ((), m, f, r, (), c, t, p, a, k))
+    pub fn without_tracing(self) -> StackBuilder<S, ((), M, H, J, F, R, (), C, T, P, A, K)> {
+        self.change(|(_, m, h, j, f, r, _, c, t, p, a, k)| ((), m, h, j, f, r, (), c, t, p, a, k))
     }
 
     /// Writes into the spans of calls on whose behalf they are made, as
     /// [`TraceLayer::with_tenants`](crate::TraceLayer::with_tenants) says.
     #[cfg(feature = "tracing")]
-    pub fn trace_tenants(self) -> StackBuilder<S, (TracedCalls, M, F, R, I, C, T, P, A, K)> {
+    pub fn trace_tenants(self) -> StackBuilder<S, (TracedCalls, M, H, J, F, R, I, C, T, P, A, K)> {
         let o = TracedCalls::calls().with_tenants();
-        self.change(|(_, m, f, r, i, c, t, p, a, k)| (o, m, f, r, i, c, t, p, a, k))
+        self.change(|(_, m, h, j, f, r, i, c, t, p, a, k)| (o, m, h, j, f, r, i, c, t, p, a, k))
     }
 
     fn change<L>(
         self,
-        change: impl FnOnce((O, M, F, R, I, C, T, P, A, K)) -> L,
+        change: impl FnOnce((O, M, H, J, F, R, I, C, T, P, A, K)) -> L,
     ) -> StackBuilder<S, L> {
         StackBuilder {
             service: self.service,

@@ -32,6 +32,8 @@
 //! |---|---|
 //! | `Trace` of calls | with the feature `tracing`: a span around each call, and one around each attempt inside of `Retry` |
 //! | `CallMetrics` | with the feature `metrics`: counts calls by what comes of them; `AttemptMetrics`, directly around `Classify`, counts what goes out |
+//! | `Cache` | not there: with the feature `cache`, [`cache`](StackBuilder::cache) answers calls out of memory |
+//! | [`Coalesce`](crate::Coalesce) | not there: [`coalesce`](StackBuilder::coalesce) has calls that are the same share attempts |
 //! | [`Fallback`](crate::Fallback) | knows no other route: calls stay where they are sent until a [`Ladder`](crate::Ladder) says where else they may go. Asks circuits, quotas and pools before it sends a call anywhere |
 //! | [`Retry`](crate::Retry) | the [`Reactions`](crate::Reactions) table, a budget of 500 tokens; not after a timeout, because the work may be billed twice (a ladder that is set does move on then) |
 //! | [`CircuitBreaker`](crate::CircuitBreaker) | one circuit for each route; opens when half of the calls of a minute, or ten in a row, fail |
@@ -47,6 +49,8 @@
 //!
 //! | order | what happens |
 //! |---|---|
+//! | `Cache` inside of `Fallback` | what another route answered is kept for that route; a hit still waits for what lies above |
+//! | `Coalesce` around `Cache` | a call that could be answered at once joins one that has just begun |
 //! | `Retry` around `Fallback` | each retry goes down the whole ladder: attempts multiply, and a call waits for its primary before it looks elsewhere |
 //! | `CircuitBreaker` around `Retry` | a call's attempts count as one, and go on against a route that others know to be sick |
 //! | `TokenBudget` around `Retry` | a call is admitted once: its retries go to the service unaccounted |

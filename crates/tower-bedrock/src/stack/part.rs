@@ -1,12 +1,15 @@
 //! What a stack knows of its layers.
 
 use super::error::InvalidStack;
+#[cfg(feature = "cache")]
+use crate::cache::{CacheLayer, CacheStore};
 #[cfg(feature = "metrics")]
 use crate::metrics::{AttemptMetricsLayer, CallMetricsLayer, Metrics, MetricsReporter};
 use crate::{
     cause::Reactions,
     circuit_breaker::{CircuitBreakerLayer, CircuitBreakers},
     classify::ClassifyLayer,
+    coalesce::CoalesceLayer,
     fallback::FallbackLayer,
     pool::{PoolLayer, Pools},
     quotas::Listing,
@@ -63,6 +66,8 @@ pub struct Plan {
 #[allow(unnameable_types)]
 #[derive(Clone, Debug, Default)]
 pub struct Handles {
+    #[cfg(feature = "cache")]
+    pub(super) cache: Option<CacheStore>,
     pub(super) retry_budget: Option<RetryBudget>,
     pub(super) breakers: Option<CircuitBreakers>,
     pub(super) quotas: Option<Quotas>,
@@ -76,6 +81,12 @@ pub struct Handles {
 /// What a stack and its layer hand out.
 macro_rules! handles {
     () => {
+        /// The answers that are kept; `None` without a cache.
+        #[cfg(feature = "cache")]
+        pub fn cache(&self) -> Option<&$crate::CacheStore> {
+            self.shared.handles.cache.as_ref()
+        }
+
         /// The quotas that calls are kept under; `None` without a token budget.
         pub fn quotas(&self) -> Option<&$crate::Quotas> {
             self.shared.handles.quotas.as_ref()
@@ -118,6 +129,39 @@ macro_rules! handles {
 pub(super) use handles;
 
 impl Part for () {}
+
+#[cfg(feature = "cache")]
+impl Part for CacheLayer {
+    fn show(&self, handles: &mut Handles) {
+        handles.cache = Some(self.store().clone());
+    }
+
+    fn wired(self, home: Option<&Region>, _: &Handles) -> Self {
+        match home {
+            Some(home) => self.with_home_region(home.clone()),
+            None => self,
+        }
+    }
+
+    #[cfg(feature = "metrics")]
+    fn observed(self, metrics: &Metrics) -> Self {
+        self.on_event(metrics.on_cache())
+    }
+}
+
+impl Part for CoalesceLayer {
+    fn wired(self, home: Option<&Region>, _: &Handles) -> Self {
+        match home {
+            Some(home) => self.with_home_region(home.clone()),
+            None => self,
+        }
+    }
+
+    #[cfg(feature = "metrics")]
+    fn observed(self, metrics: &Metrics) -> Self {
+        self.on_event(metrics.on_coalesce())
+    }
+}
 
 impl Part for FallbackLayer {
     fn reacting(self, reactions: &Reactions) -> Self {
@@ -220,9 +264,11 @@ impl Part for AttemptMetricsLayer {}
 #[cfg(feature = "tracing")]
 impl Part for crate::trace::TraceLayer {}
 
-impl<O, M, F, R, I, C, T, P, A, K> Parts for (O, M, F, R, I, C, T, P, A, K)
+impl<O, M, H, J, F, R, I, C, T, P, A, K> Parts for (O, M, H, J, F, R, I, C, T, P, A, K)
 where
     M: Part,
+    H: Part,
+    J: Part,
     F: Part,
     R: Part,
     C: Part,
@@ -235,6 +281,8 @@ where
         let (
             traced_calls,
             calls,
+            cache,
+            coalesce,
             mut fallback,
             mut retry,
             traced_attempts,
@@ -253,6 +301,7 @@ where
             }
         }
         let mut handles = Handles::default();
+        cache.show(&mut handles);
         retry.show(&mut handles);
         breaker.show(&mut handles);
         budget.show(&mut handles);
@@ -267,23 +316,29 @@ where
                 .ok_or(InvalidStack::NoTokenBudgetForListing)?
                 .adopt(listing);
         }
+        let cache = cache.wired(plan.home.as_ref(), &handles);
+        let coalesce = coalesce.wired(plan.home.as_ref(), &handles);
         let fallback = fallback.wired(plan.home.as_ref(), &handles);
         #[cfg(feature = "metrics")]
         calls.show(&mut handles);
         #[cfg(feature = "metrics")]
-        let (fallback, retry, breaker, budget, pool) = match handles.observed() {
+        let (cache, coalesce, fallback, retry, breaker, budget, pool) = match handles.observed() {
             Some(metrics) => (
+                cache.observed(&metrics),
+                coalesce.observed(&metrics),
                 fallback.observed(&metrics),
                 retry.observed(&metrics),
                 breaker.observed(&metrics),
                 budget.observed(&metrics),
                 pool.observed(&metrics),
             ),
-            None => (fallback, retry, breaker, budget, pool),
+            None => (cache, coalesce, fallback, retry, breaker, budget, pool),
         };
         let layers = (
             traced_calls,
             calls,
+            cache,
+            coalesce,
             fallback,
             retry,
             traced_attempts,
@@ -335,6 +390,10 @@ impl Handles {
         }
         if let Some(pools) = &self.pools {
             reporter = reporter.with_pools(pools.clone());
+        }
+        #[cfg(feature = "cache")]
+        if let Some(cache) = &self.cache {
+            reporter = reporter.with_cache(cache.clone());
         }
         if let Some(budget) = &self.retry_budget {
             reporter = reporter.with_retry_budget(budget.clone());

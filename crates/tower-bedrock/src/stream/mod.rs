@@ -11,6 +11,7 @@ pub(crate) mod watchers;
 #[cfg(feature = "aws")]
 pub(crate) mod wire;
 
+pub(crate) use self::response::Tap;
 pub use self::{
     facts::{EventFacts, StreamEvent, TokenCounts},
     limits::{HoldBack, StreamLimit, StreamLimits},

@@ -2,8 +2,11 @@
 
 use tracing::{Level, Span, debug, enabled, info, warn};
 
+#[cfg(feature = "cache")]
+use crate::cache::CacheEvent;
 use crate::{
     circuit_breaker::{CircuitEvent, CircuitState},
+    coalesce::CoalesceEvent,
     fallback::FallbackEvent,
     pool::PoolEvent,
     retry::{GaveUp, RetryEvent},
@@ -51,6 +54,45 @@ pub(crate) fn retry(event: &RetryEvent<'_>) {
             route = %call.route,
             "a call succeeded after retries",
         ),
+    }
+}
+
+#[cfg(feature = "cache")]
+pub(crate) fn cache(event: &CacheEvent<'_>) {
+    match event {
+        CacheEvent::Hit { call, age, .. } => debug!(
+            target: "tower_bedrock::cache",
+            route = %call.route,
+            age_seconds = age.as_secs_f64(),
+            "a call is answered out of the cache",
+        ),
+        CacheEvent::Miss { call } => debug!(
+            target: "tower_bedrock::cache",
+            route = %call.route,
+            "the cache has no answer for a call",
+        ),
+        CacheEvent::Kept { call, bytes } => debug!(
+            target: "tower_bedrock::cache",
+            route = %call.route,
+            bytes,
+            "an answer is kept",
+        ),
+        CacheEvent::NotKept { call, why } => debug!(
+            target: "tower_bedrock::cache",
+            route = %call.route,
+            why = why.as_str(),
+            "an answer is not kept",
+        ),
+    }
+}
+
+pub(crate) fn coalesce(event: &CoalesceEvent<'_>) {
+    if let CoalesceEvent::Joined { call } = event {
+        debug!(
+            target: "tower_bedrock::coalesce",
+            route = %call.route,
+            "a call joins an attempt that is under way",
+        );
     }
 }
 

@@ -39,6 +39,8 @@
 //! | `tower_bedrock.attempt` | attempt | which attempt of the call it is, from 1, over all routes |
 //! | `tower_bedrock.attempts` | call | how many there were |
 //! | `tower_bedrock.degraded` | call | whether another model or a lower tier answered |
+//! | `tower_bedrock.cache` | call | `hit` or `miss`, of calls that a cache is about |
+//! | `tower_bedrock.coalesced` | call | whether the attempt was another call's |
 //! | `tower_bedrock.priority` | call | |
 //! | `tower_bedrock.tenant` | call | only [if asked for](TraceLayer::with_tenants) |
 //! | `tower_bedrock.wait.quota_seconds`, `tower_bedrock.wait.pool_seconds` | attempt | how long it stood in line for its quota and for its pool, if it did |
@@ -67,6 +69,8 @@
 //! | | debug | a call had to wait |
 //! | `tower_bedrock::pool` | info | a call was refused |
 //! | | debug | a call had to wait; a limit changed |
+//! | `tower_bedrock::cache` | debug | a call is answered out of the cache, or not; an answer is kept, or not |
+//! | `tower_bedrock::coalesce` | debug | a call joins an attempt that is under way |
 //!
 //! # What is not in it
 //!

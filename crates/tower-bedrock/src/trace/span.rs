@@ -10,7 +10,7 @@ use crate::{
     error::Error,
     gen_ai,
     model_id::ModelId,
-    reply::{Finish, Served, Usage, UsageEstimate, Watcher},
+    reply::{CacheStatus, Finish, Served, Usage, UsageEstimate, Watcher},
     route::{Region, Route, ServiceTier},
 };
 
@@ -83,6 +83,13 @@ impl Traced {
         span.record("tower_bedrock.route.index", served.route_index);
         span.record("tower_bedrock.attempts", served.attempts);
         span.record("tower_bedrock.degraded", served.degraded);
+        let cache = match served.cache {
+            CacheStatus::Unused => None,
+            CacheStatus::Miss => Some("miss"),
+            CacheStatus::Hit { .. } => Some("hit"),
+        };
+        span.record("tower_bedrock.cache", cache);
+        span.record("tower_bedrock.coalesced", served.coalesced.then_some(true));
     }
 
     /// Writes down how it ended, and closes it.
@@ -170,6 +177,8 @@ fn of_call(call: &CallContext, tenants: bool) -> Span {
         tower_bedrock.route.index = Empty,
         tower_bedrock.attempts = Empty,
         tower_bedrock.degraded = Empty,
+        tower_bedrock.cache = Empty,
+        tower_bedrock.coalesced = Empty,
         tower_bedrock.priority = priority(call.priority),
         tower_bedrock.tenant = call.tenant.as_deref().filter(|_| tenants),
         tower_bedrock.usage.estimated_output_tokens = Empty,

@@ -73,7 +73,7 @@ pub(in crate::sdk) fn counts_of(usage: &TokenUsage) -> TokenCounts {
     }
 }
 
-fn generated_bytes(delta: &ContentBlockDelta) -> usize {
+pub(in crate::sdk) fn generated_bytes(delta: &ContentBlockDelta) -> usize {
     match delta {
         ContentBlockDelta::Text(text) => text.len(),
         ContentBlockDelta::ToolUse(tool) => tool.input().len(),

@@ -17,7 +17,7 @@ use tokio::time::{Instant, timeout_at};
 pub use self::assemble::MessageAssembler;
 pub(super) use self::{
     error::{exception_code, unreadable},
-    event::counts_of,
+    event::{counts_of, generated_bytes},
 };
 use crate::{
     call::CallContext,

@@ -19,11 +19,13 @@ impl<E> ResponseStream<E> {
     pub(super) fn close(&mut self) {
         self.source = None;
         self.complete();
+        self.tell_tap();
     }
 
     /// Closes the connection and tells everybody why.
     pub(super) fn fail(&mut self, error: RawError) -> Error {
         self.source = None;
+        self.tap = None;
         let classifier = self.call.classifier.take().unwrap_or_default();
         let error = classifier.classify(error);
         let error = match error.operation() {
@@ -39,7 +41,10 @@ impl<E> ResponseStream<E> {
 
     fn tell(&mut self, finish: Finish<'_>) {
         let model = self.served.route.model.as_ref();
-        self.usage = self.lifecycle.usage(model);
+        self.usage = match self.is_copy {
+            true => Some(Usage::default()),
+            false => self.lifecycle.usage(model),
+        };
         let usage = self.usage;
         let estimate = self.lifecycle.estimate(model);
         self.watchers
@@ -127,5 +132,6 @@ impl<E> Drop for ResponseStream<E> {
                 Finish::Abandoned
             });
         }
+        self.tell_tap();
     }
 }

@@ -1,5 +1,6 @@
 //! The reply that is a stream.
 
+mod copy;
 mod end;
 mod read;
 
@@ -7,6 +8,8 @@ use std::{collections::VecDeque, fmt, future::poll_fn, pin::Pin};
 
 use futures_core::{FusedStream, Stream};
 use tokio::time::Instant;
+
+pub(crate) use self::copy::Tap;
 
 use super::{
     facts::StreamEvent,
@@ -85,6 +88,10 @@ pub struct ResponseStream<E> {
     held_before_last: usize,
     lifecycle: Lifecycle,
     watchers: Watchers,
+    /// Who keeps what comes.
+    tap: Option<Box<dyn Tap<E>>>,
+    /// Whether it is given a second time: what it used is charged to the call that it was made for.
+    is_copy: bool,
     /// How it ended, once that has been told.
     end: Option<End>,
     usage: Option<Usage>,
@@ -120,6 +127,8 @@ impl<E: StreamEvent> ResponseStream<E> {
             held_before_last: 0,
             lifecycle: Lifecycle::new(sent, call.deadline),
             watchers: Watchers::default(),
+            tap: None,
+            is_copy: false,
             end: None,
             usage: None,
             served: Served {
@@ -183,6 +192,9 @@ impl<E> ResponseStream<E> {
     /// What the reply used so far, as far as it can be told from what came.
     #[must_use]
     pub fn estimated_usage(&self) -> UsageEstimate {
+        if self.is_copy {
+            return UsageEstimate::default();
+        }
         self.lifecycle.estimate(self.served.route.model.as_ref())
     }
 

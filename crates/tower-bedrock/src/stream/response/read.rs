@@ -88,6 +88,9 @@ impl<E: StreamEvent> ResponseStream<E> {
                 if let Some(tier) = facts.tier {
                     self.served.route.tier = tier;
                 }
+                if let Some(tap) = &mut self.tap {
+                    tap.event(&event);
+                }
                 return Poll::Ready(Read::Event(event));
             }
             Poll::Ready(None) if self.lifecycle.end() => return Poll::Ready(Read::End),
