@@ -143,6 +143,7 @@ impl Keys {
 
 impl CallKey {
     /// About how many bytes the input holds.
+    #[cfg(feature = "cache")]
     pub(crate) const fn bytes(&self) -> usize {
         self.bytes
     }
@@ -182,13 +183,13 @@ impl fmt::Debug for CallKey {
 }
 
 /// A hasher that knows how much it was fed.
-pub(crate) struct Counted {
+struct Counted {
     hasher: DefaultHasher,
     bytes: usize,
 }
 
 impl Counted {
-    pub(crate) const fn new(hasher: DefaultHasher) -> Self {
+    const fn new(hasher: DefaultHasher) -> Self {
         Self { hasher, bytes: 0 }
     }
 

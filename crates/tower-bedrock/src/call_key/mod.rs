@@ -4,8 +4,6 @@ mod facts;
 mod key;
 mod rule;
 
-#[cfg(test)]
-pub(crate) use self::key::Counted;
 pub use self::{
     facts::InputFacts,
     key::{KeyedInput, KeyedRequest},

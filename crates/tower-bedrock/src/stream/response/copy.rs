@@ -1,6 +1,6 @@
 //! Answers that are given more than once.
 
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Waker};
 
 use futures_core::Stream;
 
@@ -49,7 +49,7 @@ impl<E: StreamEvent> ResponseStream<E> {
         stream.is_copy = is_copy;
         // What was there already is there for those who watch, too. An error waits for the reader.
         let mut cx = Context::from_waker(Waker::noop());
-        let _: Poll<_> = stream.poll_answered(&mut cx);
+        drop(stream.poll_answered(&mut cx));
         stream
     }
 }
