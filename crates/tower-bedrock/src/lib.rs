@@ -95,6 +95,8 @@ mod error_response;
 pub mod fallback;
 #[cfg(any(feature = "metrics", feature = "tracing"))]
 mod gen_ai;
+#[cfg(all(test, any(loom_cores, shuttle_cores)))]
+mod interleavings;
 #[cfg(feature = "metrics")]
 pub mod metrics;
 mod model_id;

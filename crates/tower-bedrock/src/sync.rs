@@ -16,6 +16,8 @@ use std::sync as primitives;
 #[cfg(not(any(loom_cores, shuttle_cores)))]
 pub(crate) use std::sync::OnceLock;
 
+#[cfg(all(test, loom_cores))]
+pub(crate) use primitives::Condvar;
 pub(crate) use primitives::{Mutex, MutexGuard, RwLock};
 
 /// What is read and written without a lock.
@@ -23,6 +25,22 @@ pub(crate) mod atomic {
     pub(crate) use std::sync::atomic::Ordering;
 
     pub(crate) use super::primitives::atomic::{AtomicBool, AtomicU32, AtomicU64};
+}
+
+/// A table, whose entries are gone through in the same order by each run of a model.
+#[cfg(any(loom_cores, shuttle_cores))]
+pub(crate) type Map<K, V> =
+    std::collections::HashMap<K, V, std::hash::BuildHasherDefault<std::hash::DefaultHasher>>;
+#[cfg(not(any(loom_cores, shuttle_cores)))]
+pub(crate) type Map<K, V> = std::collections::HashMap<K, V>;
+
+/// How large a table is: with one entry each, the models see what happens when tables are full.
+pub(crate) const fn table_of(entries: usize) -> usize {
+    if cfg!(any(loom_cores, shuttle_cores)) {
+        1
+    } else {
+        entries
+    }
 }
 
 /// The models have no `OnceLock`. This one has the standard library's hold the value, and theirs tell

@@ -1,11 +1,12 @@
 //! The commands that README and CI use: `cargo xtask test`, `cargo xtask check`,
 //! `cargo xtask foreign`, `cargo xtask browser`, `cargo xtask metrics-table`, `cargo xtask ops`,
-//! `cargo xtask soak`, `cargo xtask bench-instructions`.
+//! `cargo xtask loom`, `cargo xtask soak`, `cargo xtask bench-instructions`.
 
 mod browser;
 mod check;
 mod foreign;
 mod instructions;
+mod interleavings;
 mod ops;
 mod run;
 mod soak;
@@ -62,6 +63,9 @@ enum Command {
         #[arg(long)]
         bless: bool,
     },
+    /// Runs the layers' cores in every order of their threads, under loom, and the layers together in many
+    /// orders, under shuttle.
+    Loom(interleavings::Interleavings),
     /// Runs seeds of chaos in virtual time, many more than the tests do, and tells those that fail; or
     /// with `--real` restarts a service over real sockets for minutes, and watches the memory.
     Soak(soak::Soak),
@@ -73,6 +77,7 @@ fn main() -> ExitCode {
         Command::Check => check::all(),
         Command::Foreign => foreign::all(),
         Command::Browser => browser::all(),
+        Command::Loom(how) => interleavings::all(&how),
         Command::Soak(soak) => soak::soak(&soak),
         Command::Ops { write, live } => ops::all(write, live),
         Command::BenchInstructions { bless } => instructions::all(bless),

@@ -1,27 +1,25 @@
 //! The circuits that are remembered.
 
-use std::collections::HashMap;
-
 use tokio::time::Instant;
 
 use super::{breakers::Settings, circuit::Circuit, snapshot::CircuitState};
 use crate::{
     route::Route,
-    sync::{Arc, OnceLock, PoisonError, RwLock},
+    sync::{Arc, Map, OnceLock, PoisonError, RwLock, table_of},
 };
 
 /// Circuits that are found by comparing, without a lock: for as few, that is quicker than hashing.
 /// They are never forgotten.
-const FIRST: usize = 8;
+const FIRST: usize = table_of(8);
 /// Circuits beside them. More than any application calls; beyond it, those that are not in use are
 /// forgotten, and if there are too few of them, those that have not been used for longest.
-pub(super) const MAX_OTHERS: usize = 1024;
+pub(super) const MAX_OTHERS: usize = table_of(1024);
 
 /// Circuits by what they stand for.
 #[derive(Debug, Default)]
 pub(super) struct Circuits {
     first: [OnceLock<Arc<Circuit>>; FIRST],
-    others: RwLock<HashMap<Route, Arc<Circuit>>>,
+    others: RwLock<Map<Route, Arc<Circuit>>>,
 }
 
 impl Circuits {
@@ -100,7 +98,7 @@ impl Circuits {
 }
 
 /// Takes out what can be missed best, and returns what somebody may still hold.
-fn make_room(others: &mut HashMap<Route, Arc<Circuit>>) -> Vec<Arc<Circuit>> {
+fn make_room(others: &mut Map<Route, Arc<Circuit>>) -> Vec<Arc<Circuit>> {
     let now = Instant::now();
     others.retain(|_, circuit| Arc::strong_count(circuit) > 1 || !is_idle(circuit, now));
     // Room for many at once, so that the search is not made for each of them.

@@ -2,12 +2,12 @@
 
 use std::{collections::HashMap, hash::Hash};
 
-use crate::sync::{Arc, OnceLock, PoisonError, RwLock};
+use crate::sync::{Arc, OnceLock, PoisonError, RwLock, table_of};
 
 /// Entries that are found by comparing, without a lock. They are never forgotten.
-const FIRST: usize = 8;
+const FIRST: usize = table_of(8);
 /// Entries beside them; beyond it they are forgotten, and asked for anew.
-const MAX_OTHERS: usize = 1024;
+const MAX_OTHERS: usize = table_of(1024);
 
 /// What is asked for by key, made once and shared. Finding what is there does not allocate.
 #[derive(Debug)]

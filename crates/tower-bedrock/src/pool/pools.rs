@@ -1,6 +1,6 @@
 //! The pools of all keys.
 
-use std::{collections::HashMap, fmt, time::Duration};
+use std::{fmt, time::Duration};
 
 use tokio::time::Instant;
 
@@ -16,7 +16,7 @@ use crate::{
     cause::Cause,
     route::{Region, Route},
     route_gate::{Passage, RouteGate},
-    sync::{Arc, OnceLock, PoisonError, RwLock},
+    sync::{Arc, Map, OnceLock, PoisonError, RwLock, table_of},
 };
 
 /// Five times the connections that botocore keeps by default (BEDROCK.md §7.4): enough that quotas, not
@@ -27,9 +27,9 @@ const MAX_WAITING: usize = 1000;
 /// About as long as a slow answer takes; who waits for longer is better told to go elsewhere.
 const MAX_WAIT: Duration = Duration::from_secs(60);
 /// Pools that are found by comparing, without a lock. They are never forgotten.
-const FIRST: usize = 8;
+const FIRST: usize = table_of(8);
 /// Pools beside them before those that nobody uses are forgotten.
-const MAX_OTHERS: usize = 1024;
+const MAX_OTHERS: usize = table_of(1024);
 
 type Listener = dyn Fn(&PoolEvent<'_>) + Send + Sync;
 
@@ -66,7 +66,7 @@ pub struct Pools(Arc<Shared>);
 struct Shared {
     settings: Arc<Settings>,
     first: [OnceLock<Arc<Places>>; FIRST],
-    others: RwLock<HashMap<PoolKey, Arc<Places>>>,
+    others: RwLock<Map<PoolKey, Arc<Places>>>,
 }
 
 /// What all pools share.

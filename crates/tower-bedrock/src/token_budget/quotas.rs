@@ -1,7 +1,6 @@
 //! The quotas of all keys, and what is drawn of them.
 
 use std::{
-    collections::HashMap,
     fmt,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
@@ -25,13 +24,14 @@ use crate::{
     cause::Limit,
     route::{QuotaKey, Region, Route},
     sync::{
-        Arc, OnceLock, PoisonError, RwLock,
+        Arc, Map, OnceLock, PoisonError, RwLock,
         atomic::{AtomicU64, Ordering},
+        table_of,
     },
 };
 
 /// Gates without a quota that are remembered; beyond it, those that hold nothing are forgotten.
-const MAX_UNCONFIGURED: usize = 1024;
+const MAX_UNCONFIGURED: usize = table_of(1024);
 /// What a day's window counts longer than a day: the service may count by the minute.
 const DAY_MARGIN: u64 = MINUTE;
 /// How long a ledger stays closed when the day's tokens are used up and come back each in their
@@ -99,7 +99,7 @@ pub(super) struct Shared {
 }
 
 struct Gates {
-    by_key: HashMap<QuotaKey, Arc<Gate>>,
+    by_key: Map<QuotaKey, Arc<Gate>>,
     /// How many there may be before those that hold nothing are forgotten.
     sweep_at: usize,
 }
@@ -122,7 +122,7 @@ impl Quotas {
             routes: Arc::default(),
             shared: Arc::new(Shared {
                 gates: RwLock::new(Gates {
-                    by_key: HashMap::new(),
+                    by_key: Map::default(),
                     sweep_at: MAX_UNCONFIGURED,
                 }),
                 adopted: Adopted::default(),

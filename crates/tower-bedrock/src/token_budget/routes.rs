@@ -1,20 +1,18 @@
 //! Which gate the calls to a route go through.
 
-use std::collections::HashMap;
-
 use super::gate::Gate;
 use crate::{
     route::Route,
-    sync::{Arc, OnceLock, PoisonError, RwLock},
+    sync::{Arc, Map, OnceLock, PoisonError, RwLock, table_of},
 };
 
 /// Routes whose key is remembered; more than any application calls. Beyond it, they are resolved
 /// anew.
-const MAX_ROUTES: usize = 1024;
+const MAX_ROUTES: usize = table_of(1024);
 /// Routes that are found by comparing.
-pub(super) const FIRST_ROUTES: usize = 8;
+pub(super) const FIRST_ROUTES: usize = table_of(8);
 /// Routes without a gate that are remembered, to be found by comparing: those of a few ladders.
-const MAX_ABSENT: usize = 64;
+const MAX_ABSENT: usize = table_of(64);
 
 /// The gates of routes that were called before.
 #[derive(Default)]
@@ -27,7 +25,7 @@ pub(super) struct Routes {
 
 #[derive(Default)]
 struct OtherRoutes {
-    gates: HashMap<Route, Arc<Gate>>,
+    gates: Map<Route, Arc<Gate>>,
     /// Routes that had no gate when somebody asked for it, when there were so many gates.
     absent: Vec<Route>,
     absent_at: u64,

@@ -62,6 +62,12 @@ impl Turnstile {
         &self.gate
     }
 
+    /// Whether it has the timer for all that wait.
+    #[cfg(all(test, any(loom_cores, shuttle_cores)))]
+    pub(super) const fn keeps_time(&self) -> bool {
+        self.timer.is_some()
+    }
+
     /// Waits for the call's turn, at which it counts as sent.
     pub(super) fn poll_pass(
         &mut self,

@@ -6,6 +6,8 @@ mod cooldown;
 mod cut;
 mod half_open;
 mod handle;
+#[cfg(any(loom_cores, shuttle_cores))]
+mod interleavings;
 mod policy;
 mod properties;
 mod reference;

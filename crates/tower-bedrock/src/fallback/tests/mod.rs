@@ -2,6 +2,8 @@ mod bounds;
 mod cancel;
 mod errors;
 mod gates;
+#[cfg(any(loom_cores, shuttle_cores))]
+mod interleavings;
 mod ladder;
 mod moves;
 mod outage;

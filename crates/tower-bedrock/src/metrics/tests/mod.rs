@@ -2,6 +2,8 @@ mod attempts;
 mod bounds;
 mod calls;
 mod describe;
+#[cfg(any(loom_cores, shuttle_cores))]
+mod interleavings;
 mod report;
 mod stack;
 

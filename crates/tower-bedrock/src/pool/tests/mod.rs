@@ -1,5 +1,7 @@
 mod adaptive;
 mod cancel;
+#[cfg(any(loom_cores, shuttle_cores))]
+mod interleavings;
 mod layer;
 mod line;
 mod permits;

@@ -1,6 +1,8 @@
 mod cancel;
 mod ends;
 mod extremes;
+#[cfg(any(loom_cores, shuttle_cores))]
+mod interleavings;
 mod jitter;
 mod policy;
 mod reference;

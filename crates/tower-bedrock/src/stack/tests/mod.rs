@@ -1,6 +1,8 @@
 mod build;
 mod calls;
 mod cancel;
+#[cfg(shuttle_cores)]
+mod interleavings;
 
 use std::{
     collections::HashMap,

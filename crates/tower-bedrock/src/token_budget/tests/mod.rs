@@ -5,6 +5,8 @@ mod cancel;
 mod events;
 mod failures;
 mod goodput;
+#[cfg(any(loom_cores, shuttle_cores))]
+mod interleavings;
 mod late;
 mod learning;
 mod limits;
