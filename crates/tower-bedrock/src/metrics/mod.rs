@@ -65,6 +65,7 @@
 //! | `cause` | a [`Cause`](crate::Cause); of a fallback also `wait`: nothing refused, but a wait was spared, or a route is kept warm |
 //! | `outcome` | `answered`, `dropped`, or the cause of the error; of lookups in the cache `hit` or `miss` |
 //! | `end` | `complete`, `dropped`, or the cause of the error |
+//! | `action` | what discovery was not able to read, as IAM calls it |
 //! | `layer` | `retry`, `token_budget`, `circuit_breaker`, `pool`, `fallback`; `bedrock` for a request that could not be built or signed |
 //! | `limit` | of quotas `requests_per_minute`, `tokens_per_minute`, `tokens_per_day`; of refusals also a pool's `queue_full`, `max_wait`, `deadline`; `circuit`, `residency`, `not_sent` |
 //! | `reason` | a [`GaveUp`](crate::GaveUp); of transitions a [`TransitionReason`](crate::TransitionReason) |
@@ -125,6 +126,8 @@ pub mod buckets;
 mod cache;
 mod calls;
 mod describe;
+#[cfg(feature = "quota-discovery")]
+mod discovery;
 mod handle;
 mod labels;
 mod listeners;
@@ -134,6 +137,8 @@ mod report;
 #[cfg(test)]
 mod tests;
 
+#[cfg(feature = "quota-discovery")]
+pub(crate) use self::discovery::discovery_failed;
 pub use self::{
     attempts::{AttemptMetrics, AttemptMetricsLayer},
     calls::{CallMetrics, CallMetricsLayer},

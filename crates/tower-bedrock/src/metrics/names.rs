@@ -155,6 +155,8 @@ metrics! {
     Layers Counter Count COALESCE_CALLS = "tower_bedrock_coalesce_calls_total" { "model", "operation", "role" },
         "Calls whose attempt may be shared, by whether they led it or joined it.";
 
+    Layers Counter Count QUOTA_DISCOVERY_FAILURES = "tower_bedrock_quota_discovery_failures_total" { "region", "action" },
+        "Lists of the account's quotas or profiles that could not be read.";
     State Gauge Count RETRY_BUDGET_AVAILABLE = "tower_bedrock_retry_budget_available" {},
         "Tokens of the retry budget that are left.";
     State Gauge Count QUOTA_LIMIT = "tower_bedrock_quota_limit" { "key", "limit" },
@@ -169,6 +171,8 @@ metrics! {
         "Used and held, as a share of the limit in force.";
     State Gauge Count QUOTA_WAITING = "tower_bedrock_quota_waiting" { "key" },
         "Calls in line for their quota.";
+    State Gauge Seconds QUOTA_READING_AGE = "tower_bedrock_quota_reading_age_seconds" { "region" },
+        "How long ago the account's quotas in a region were last read to their end.";
     State Gauge Count CIRCUIT_STATE = "tower_bedrock_circuit_state" { "model", "region" },
         "The circuit of a route: 0 closed, 1 half open, 2 open.";
     State Gauge Count POOL_IN_FLIGHT = "tower_bedrock_pool_in_flight" { "region" },

@@ -9,7 +9,7 @@ use std::{
 };
 
 use ::metrics::{Label, SharedString};
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval};
 
 #[cfg(feature = "cache")]
 use super::names::{CACHE_BYTES, CACHE_ENTRIES, CACHE_EVICTIONS};
@@ -17,8 +17,8 @@ use super::{
     Metrics,
     names::{
         CIRCUIT_STATE, Metric, POOL_IN_FLIGHT, POOL_LIMIT, POOL_SATURATION_RATIO, POOL_WAITING,
-        QUOTA_HELD, QUOTA_LEARNED_LIMIT, QUOTA_LIMIT, QUOTA_USE_RATIO, QUOTA_USED, QUOTA_WAITING,
-        RETRY_BUDGET_AVAILABLE, TOKENS_HELD, TOKENS_SETTLED,
+        QUOTA_HELD, QUOTA_LEARNED_LIMIT, QUOTA_LIMIT, QUOTA_READING_AGE, QUOTA_USE_RATIO,
+        QUOTA_USED, QUOTA_WAITING, RETRY_BUDGET_AVAILABLE, TOKENS_HELD, TOKENS_SETTLED,
     },
     recorder,
 };
@@ -28,6 +28,7 @@ use crate::{
     cause::Limit,
     circuit_breaker::{CircuitBreakers, CircuitState},
     pool::Pools,
+    quotas::Listing,
     retry::RetryBudget,
     token_budget::{QuotaSnapshot, Quotas},
 };
@@ -154,6 +155,9 @@ impl MetricsReporter {
             for snapshot in quotas.snapshot() {
                 samples.quota(&snapshot);
             }
+            if let Some(listing) = quotas.listing() {
+                samples.listing(&listing);
+            }
         }
         if let Some(breakers) = &self.breakers {
             samples.circuits(breakers);
@@ -278,6 +282,14 @@ impl Samples<'_> {
         self.add(&QUOTA_WAITING, [key.clone()], snapshot.waiting as f64);
         self.count(&TOKENS_HELD, [key.clone()], snapshot.total_tokens_held);
         self.count(&TOKENS_SETTLED, [key], snapshot.total_tokens_settled);
+    }
+
+    fn listing(&mut self, listing: &Listing) {
+        for (region, read_at) in listing.times() {
+            let region = self.metrics.labels().region(Some(region));
+            let age = Instant::now().saturating_duration_since(read_at);
+            self.max(&QUOTA_READING_AGE, [region], age.as_secs_f64());
+        }
     }
 
     fn circuits(&mut self, breakers: &CircuitBreakers) {

@@ -104,6 +104,12 @@ impl Listing {
         self
     }
 
+    /// What all quotas have beside their limits.
+    #[must_use]
+    pub const fn template(&self) -> &Quota {
+        &self.template
+    }
+
     /// The regions that were read, in no order.
     pub fn regions(&self) -> impl Iterator<Item = (&Region, &AccountQuotas)> {
         let regions = self.regions.iter();
@@ -120,6 +126,13 @@ impl Listing {
     #[must_use]
     pub fn read_at(&self, region: &Region) -> Option<Instant> {
         self.regions.get(region).map(|listing| listing.read_at)
+    }
+
+    /// When each region was read, in no order.
+    #[cfg(feature = "metrics")]
+    pub(crate) fn times(&self) -> impl Iterator<Item = (&Region, Instant)> {
+        let regions = self.regions.iter();
+        regions.map(|(region, listing)| (region, listing.read_at))
     }
 
     /// The application profiles and what they stand for, in no order.

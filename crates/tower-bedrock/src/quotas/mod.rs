@@ -20,6 +20,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+#[cfg(feature = "quota-discovery")]
+mod discover;
 mod error;
 mod listing;
 mod name;
@@ -33,6 +35,11 @@ use crate::{
     token_budget::{MAX_QUOTA, Quota},
 };
 
+#[cfg(feature = "quota-discovery")]
+pub use self::discover::{
+    Discovery, DiscoveryEvent, IamAction, MissingPermission, QuotaDiscovery, ReadFailure,
+    ReadFailureReason, UnresolvedProfile, UnresolvedReason, discover,
+};
 pub use self::{error::NoAccountQuota, listing::Listing};
 use self::{
     name::RowName,

@@ -4,6 +4,8 @@ use tracing::{Level, Span, debug, enabled, info, warn};
 
 #[cfg(feature = "cache")]
 use crate::cache::CacheEvent;
+#[cfg(feature = "quota-discovery")]
+use crate::quotas::DiscoveryEvent;
 use crate::{
     circuit_breaker::{CircuitEvent, CircuitState},
     coalesce::CoalesceEvent,
@@ -239,5 +241,30 @@ pub(crate) fn pool(event: &PoolEvent<'_>) {
             to,
             "a pool's limit changed",
         ),
+    }
+}
+
+#[cfg(feature = "quota-discovery")]
+pub(crate) fn discovery(event: &DiscoveryEvent<'_>) {
+    match event {
+        DiscoveryEvent::Read { adoption, .. } => info!(
+            target: "tower_bedrock::quotas",
+            changed = adoption.changed.len(),
+            "the account's quotas were read",
+        ),
+        DiscoveryEvent::ReadInPart {
+            discovery,
+            adoption,
+        } => {
+            for failure in discovery.failures() {
+                warn!(
+                    target: "tower_bedrock::quotas",
+                    action = failure.action.as_str(),
+                    region = failure.region.as_str(),
+                    changed = adoption.changed.len(),
+                    "not all of the account's quotas were read: {failure}",
+                );
+            }
+        }
     }
 }

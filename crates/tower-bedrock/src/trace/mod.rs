@@ -71,6 +71,8 @@
 //! | | debug | a call had to wait; a limit changed |
 //! | `tower_bedrock::cache` | debug | a call is answered out of the cache, or not; an answer is kept, or not |
 //! | `tower_bedrock::coalesce` | debug | a call joins an attempt that is under way |
+//! | `tower_bedrock::quotas` | warn | a refresh could not read something of the account's quotas |
+//! | | info | a refresh read them |
 //!
 //! # What is not in it
 //!
