@@ -157,6 +157,7 @@ metrics! {
 
     Layers Counter Count QUOTA_DISCOVERY_FAILURES = "tower_bedrock_quota_discovery_failures_total" { "region", "action" },
         "Lists of the account's quotas or profiles that could not be read.";
+
     State Gauge Count RETRY_BUDGET_AVAILABLE = "tower_bedrock_retry_budget_available" {},
         "Tokens of the retry budget that are left.";
     State Gauge Count QUOTA_LIMIT = "tower_bedrock_quota_limit" { "key", "limit" },
