@@ -193,6 +193,10 @@ impl Bedrock {
             .clients
             .write()
             .unwrap_or_else(PoisonError::into_inner);
+        // Calls that are under way have their client still.
+        if clients.len() >= MAX_CLIENTS && !clients.contains_key(region) {
+            clients.clear();
+        }
         let client = clients.entry(region.clone()).or_insert_with(|| {
             let sdk_region = aws_types::region::Region::new(region.as_str().to_owned());
             Client::from_conf(shared.config.clone().region(sdk_region).build())
@@ -209,6 +213,10 @@ impl Bedrock {
             .len()
     }
 }
+
+/// Regions whose clients are kept, beside the home region's: more than there are. Beyond it they are
+/// made anew, so that callers who name regions of their own do not fill the memory.
+const MAX_CLIENTS: usize = 64;
 
 const NO_REGION: &str = "no region is known: set one in the AWS configuration, in AWS_REGION, or in \
                          the request's route";

@@ -334,6 +334,22 @@ fn clients_are_made_once_per_region() {
     assert_eq!(bedrock.regions_made(), 2, "beside the home region");
 }
 
+/// Regions without end make no end of clients; those that are called have the right one at any time.
+#[test]
+fn regions_without_end_make_a_bounded_number_of_clients() {
+    let region = aws_sdk_bedrockruntime::config::Region::new("us-east-1");
+    let config = Builder::new().behavior_version(BehaviorVersion::latest());
+    let bedrock = Bedrock::from_builder(config.region(region));
+    for number in 0..200 {
+        for name in ["us-west-2".to_owned(), format!("us-east-{number}")] {
+            let client = bedrock.client(Some(&Region::new(name.clone()))).unwrap();
+            assert_eq!(client.config().region().unwrap().as_ref(), name);
+        }
+        let made = bedrock.regions_made();
+        assert!(made <= 64, "{made} clients");
+    }
+}
+
 /// `Debug` of what a user may log shows no prompt.
 #[test]
 fn debug_shows_no_prompt() {

@@ -78,6 +78,11 @@ impl Calibration {
         }
     }
 
+    /// How many inputs the service has counted.
+    pub(super) const fn observed(&self) -> u64 {
+        self.observed
+    }
+
     /// The tokens to hold for an input.
     pub(super) fn tokens(&self, estimate: Estimate) -> u64 {
         let size = match estimate {

@@ -179,13 +179,21 @@ impl Gate {
         result
     }
 
-    /// Whether anything would be lost with it.
-    pub(super) fn is_in_use(&self, now: Instant) -> bool {
+    /// How much is lost with it if nobody holds it: the less, the sooner it is forgotten. `None` if it
+    /// has to stay: a quota that was set for it, or what is drawn of one that was adopted.
+    ///
+    /// Without a quota, what is drawn decides nothing. What is lost is a limit that refusals have
+    /// taught, that the day is used up, and what is known of estimates: of those that were called
+    /// often, more.
+    pub(super) fn how_missed(&self, now: Instant) -> Option<(bool, u64)> {
         let mut state = self.lock();
         state.ledger.advance(self.time(now));
-        // One that was adopted is found again.
-        let is_set = state.quota.is_some() && !state.is_adopted;
-        is_set || !state.queue.is_empty() || !state.ledger.is_idle()
+        let has_quota = state.quota.is_some();
+        let is_by_hand = has_quota && !state.is_adopted;
+        if is_by_hand || has_quota && !state.ledger.is_idle() || !state.queue.is_empty() {
+            return None;
+        }
+        Some((state.ledger.is_limited(), state.calibration.observed()))
     }
 
     /// Looks at the state at `now`, and changes nothing but the time.

@@ -284,6 +284,12 @@ impl Ledger {
         latest(requests, minute, day.max(self.closed_until))
     }
 
+    /// Whether the service has said of it what a new one would not know.
+    pub(super) fn is_limited(&self) -> bool {
+        let learned = self.requests.learned().min(self.tokens.learned());
+        learned < UNLIMITED || self.closed_until().is_some()
+    }
+
     /// Whether nothing is drawn, reserved or owed.
     pub(super) fn is_idle(&self) -> bool {
         self.requests.is_idle()

@@ -30,7 +30,8 @@ use crate::{
     },
 };
 
-/// Gates without a quota that are remembered; beyond it, those that hold nothing are forgotten.
+/// Gates without a quota that are remembered, about 20 KiB each; beyond it, those that can be missed best
+/// are forgotten.
 const MAX_UNCONFIGURED: usize = table_of(1024);
 /// What a day's window counts longer than a day: the service may count by the minute.
 const DAY_MARGIN: u64 = MINUTE;
@@ -100,7 +101,7 @@ pub(super) struct Shared {
 
 struct Gates {
     by_key: Map<QuotaKey, Arc<Gate>>,
-    /// How many there may be before those that hold nothing are forgotten.
+    /// How many there may be before some are forgotten.
     sweep_at: usize,
 }
 
@@ -288,11 +289,7 @@ impl Quotas {
         let gates = self.shared.gates.write();
         let mut gates = gates.unwrap_or_else(PoisonError::into_inner);
         if gates.by_key.len() >= gates.sweep_at {
-            let now = Instant::now();
-            gates
-                .by_key
-                .retain(|_, gate| Arc::strong_count(gate) > 1 || gate.is_in_use(now));
-            gates.sweep_at = MAX_UNCONFIGURED.max(gates.by_key.len() * 2);
+            gates.make_room(Instant::now());
         }
         // With the gates locked: a listing that is adopted meanwhile finds this one among them.
         let route = &*self.counted(route);
@@ -325,6 +322,28 @@ impl Quotas {
                 .entry(key.clone())
                 .or_insert_with(|| make(&key)),
         )
+    }
+}
+
+impl Gates {
+    /// Forgets those that can be missed best, if there are too many of them. Whoever has a place or a
+    /// turn at a gate holds it, so it is none of those.
+    fn make_room(&mut self, now: Instant) {
+        let mut candidates: Vec<_> = self
+            .by_key
+            .values()
+            .filter(|gate| Arc::strong_count(gate) == 1)
+            .filter_map(|gate| Some((gate.how_missed(now)?, gate.key().clone())))
+            .collect();
+        // Room for many at once, so that the search is not made for each of them.
+        let kept = MAX_UNCONFIGURED / 4 * 3;
+        if let Some(excess) = candidates.len().checked_sub(kept) {
+            candidates.sort_by_key(|(missed, _)| *missed);
+            for (_, key) in candidates.drain(..excess) {
+                self.by_key.remove(&key);
+            }
+        }
+        self.sweep_at = MAX_UNCONFIGURED.max(self.by_key.len() + MAX_UNCONFIGURED / 4);
     }
 }
 

@@ -1,5 +1,6 @@
 mod admission;
 mod adopt;
+mod bound;
 mod calibration;
 mod cancel;
 mod events;
