@@ -94,13 +94,13 @@ impl<F, T: ReplayResponse> Drop for Departure<'_, F, T> {
 
 impl<F, T, E> Flight<F, T>
 where
-    F: Future<Output = Result<T, E>>,
+    F: Future<Output = Result<T, E>> + Send + 'static,
     T: ReplayResponse,
     E: Into<Error>,
 {
     /// Waits for the attempt on behalf of `call`, and goes on with it if `call` has time for that.
     pub(super) fn poll(
-        &self,
+        self: &Arc<Self>,
         turnout: &Turnout,
         call: &CallContext,
         has_time: bool,
@@ -138,7 +138,7 @@ where
             State::Listed | State::UnderWay(_) => return Poll::Pending,
             State::Answered { answer, is_taken } => {
                 let is_copy = std::mem::replace(is_taken, true);
-                Ok(T::take(answer, call, is_copy))
+                Ok(T::take(answer, call, is_copy, Arc::<Self>::clone(self)))
             }
             State::Failed(error) => Err(error.another()),
         };

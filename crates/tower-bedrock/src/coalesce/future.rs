@@ -92,7 +92,7 @@ impl<F, T: ReplayResponse> ResponseFuture<F, T> {
 
 impl<F, T, E> Future for ResponseFuture<F, T>
 where
-    F: Future<Output = Result<T, E>>,
+    F: Future<Output = Result<T, E>> + Send + 'static,
     T: ReplayResponse,
     E: Into<Error>,
 {

@@ -1,4 +1,5 @@
 use std::{
+    any::Any,
     fmt,
     sync::{
         Arc,
@@ -76,10 +77,14 @@ pub trait ReplayResponse: BedrockResponse + Sized + Send + 'static {
     #[doc(hidden)]
     fn share(self, is_open: Arc<AtomicBool>) -> Self::Shared;
 
-    /// The same for one of those who share it. All but one are told that they used nothing.
+    /// The same for one of those who share it. All but one are told that they used nothing. What is
+    /// not over yet keeps `listed`, so that others may join.
     #[doc(hidden)]
-    fn take(shared: &mut Self::Shared, call: &CallContext, is_copy: bool) -> Self;
+    fn take(shared: &Self::Shared, call: &CallContext, is_copy: bool, listed: Listed) -> Self;
 }
+
+/// What keeps that on the list of what is under way which may still be joined.
+pub(super) type Listed = Arc<dyn Any + Send + Sync>;
 
 /// A whole answer.
 #[allow(unnameable_types)]
@@ -144,7 +149,7 @@ impl<Out: AnswerPart> ReplayResponse for Response<Out> {
         self
     }
 
-    fn take(shared: &mut Self, _: &CallContext, is_copy: bool) -> Self {
+    fn take(shared: &Self, _: &CallContext, is_copy: bool, _: Listed) -> Self {
         if !is_copy {
             return shared.clone();
         }
@@ -181,7 +186,7 @@ impl<E: StreamEvent + AnswerPart> ReplayResponse for ResponseStream<E> {
         Readers::of(self, is_open)
     }
 
-    fn take(shared: &mut Readers<E>, call: &CallContext, is_copy: bool) -> Self {
-        shared.another(call, is_copy)
+    fn take(shared: &Readers<E>, call: &CallContext, is_copy: bool, listed: Listed) -> Self {
+        shared.another(call, is_copy, listed)
     }
 }

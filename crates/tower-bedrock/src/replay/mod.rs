@@ -1,6 +1,8 @@
 //! Answers that are given more than once: out of a cache, or to several calls at a time.
 
 mod answer;
+#[cfg(test)]
+pub(crate) mod doubles;
 mod readers;
 mod stream;
 mod wakers;

@@ -12,7 +12,10 @@ use std::{
 
 use futures_core::Stream;
 
-use super::wakers::{Turnout, Wakers};
+use super::{
+    answer::Listed,
+    wakers::{Turnout, Wakers},
+};
 use crate::{
     call::CallContext,
     cause::Cause,
@@ -58,8 +61,14 @@ impl<E: StreamEvent + Clone> Readers<E> {
         }
     }
 
-    pub(super) fn another(&self, call: &CallContext, is_copy: bool) -> ResponseStream<E> {
+    pub(super) fn another(
+        &self,
+        call: &CallContext,
+        is_copy: bool,
+        listed: Listed,
+    ) -> ResponseStream<E> {
         let reader = Reader {
+            _listed: listed,
             turnout: self.shared.wakers.turn_out(),
             shared: Arc::clone(&self.shared),
             next: 0,
@@ -81,6 +90,7 @@ impl<E> fmt::Debug for Readers<E> {
 }
 
 struct Reader<E> {
+    _listed: Listed,
     shared: Arc<Shared<E>>,
     turnout: Turnout,
     next: usize,
