@@ -48,6 +48,9 @@
 //! | [`ClassifyLayer`] | turns what the service said into an [`Error`] with a cause |
 //! | [`Bedrock`] | the SDK client of the route's region, one attempt per call |
 //!
+//! Two more are there on request, outermost: `CacheLayer` (feature `cache`) answers calls out of memory,
+//! and [`CoalesceLayer`] has calls that are the same share one attempt.
+//!
 //! # What to read first
 //!
 //! * [`Stack`]: all layers in one, with what each does by default and why.
@@ -66,6 +69,7 @@
 //! * `tracing` (default): stacks lay spans around calls and attempts, and layers tell what they decide;
 //!   the module `trace` lists what stands in them.
 //! * `default-https-client`: the HTTPS client that the SDK would use by itself.
+//! * `cache`: answers are kept and given again, by a `CacheLayer`; the module `cache` says which.
 //! * `axum`: [`Error`] answers for itself in a handler, as `ErrorResponse` says.
 //!
 //! # Time and chance
