@@ -234,7 +234,8 @@ impl ModelId {
 
     /// The same base model under another prefix, or in-region with `None`.
     ///
-    /// Returns `None` when the id does not tell its base model.
+    /// Returns `None` when the id does not tell its base model, or when that would read as another
+    /// behind the prefix.
     #[must_use]
     pub fn with_prefix(&self, prefix: Option<ProfilePrefix>) -> Option<Self> {
         let base = self.base_model()?;
@@ -242,7 +243,8 @@ impl ModelId {
             Some(prefix) => format!("{}.{base}", prefix.as_str()),
             None => base.to_owned(),
         };
-        Self::new(id).ok()
+        let other = Self::new(id).ok()?;
+        (other.base_model() == Some(base) && other.prefix() == prefix).then_some(other)
     }
 }
 

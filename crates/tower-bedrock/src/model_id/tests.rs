@@ -246,3 +246,11 @@ fn a_prefix_can_be_changed() {
     );
     assert_eq!(model("my-model").with_prefix(None), None);
 }
+
+/// What another prefix would make another model of has no such id.
+#[test]
+fn a_prefix_that_would_change_the_model_is_refused() {
+    let nested = model("eu.us.vendor.model");
+    assert_eq!(nested.base_model(), Some("us.vendor.model"));
+    assert_eq!(nested.with_prefix(None), None);
+}

@@ -14,7 +14,7 @@ use aws_smithy_runtime_api::{
 use aws_smithy_types::event_stream::RawMessage;
 
 use super::{
-    error::{causes, described, of_response, original_status},
+    error::{answered, causes, described, of_response},
     stream,
 };
 use crate::{
@@ -79,11 +79,10 @@ where
     match error {
         SdkError::ServiceError(_) if is_success => RawError::Unreadable(Box::new(details)),
         SdkError::ServiceError(context) => {
-            let error = context.err();
-            let code = frame.and_then(stream::exception_code);
-            details.code = code.or_else(|| error.code().map(str::to_owned));
-            details.message = error.message().map(str::to_owned);
-            details.original_status = original_status(error);
+            answered(&mut details, context.err(), response);
+            if let Some(code) = frame.and_then(stream::exception_code) {
+                details.code = Some(code);
+            }
             RawError::Answered(Box::new(details))
         }
         SdkError::ResponseError(_) => match frame {

@@ -23,6 +23,7 @@ use aws_smithy_runtime_api::{
 };
 use aws_types::request_id::RequestId;
 
+use super::install::answer::read_refusal;
 use crate::{
     classify::retry_after,
     error::{BoxError, ErrorDetails, RawError},
@@ -47,10 +48,8 @@ where
                 Self::Unreadable(Box::new(details))
             }
             SdkError::ServiceError(context) => {
+                answered(&mut details, context.err(), Some(context.raw()));
                 let error = context.into_err();
-                details.code = error.code().map(str::to_owned);
-                details.message = error.message().map(str::to_owned);
-                details.original_status = original_status(&error);
                 details.source = Some(error.into());
                 details.cut();
                 Self::Answered(Box::new(details))
@@ -111,6 +110,26 @@ pub(super) fn of_response(response: &HttpResponse) -> ErrorDetails {
         status: Some(response.status().as_u16()),
         retry_after: retry_after(|name| response.headers().get(name), now),
         ..ErrorDetails::default()
+    }
+}
+
+/// What the service says of an error of its own. Of an error that the SDK has no code for, it keeps
+/// nothing that was said.
+pub(super) fn answered<E>(details: &mut ErrorDetails, error: &E, response: Option<&HttpResponse>)
+where
+    E: ProvideErrorMetadata + StdError + 'static,
+{
+    if let (None, Some(response)) = (error.code(), response) {
+        read_refusal(details, response);
+    }
+    if let Some(code) = error.code() {
+        details.code = Some(code.to_owned());
+    }
+    if let Some(message) = error.message() {
+        details.message = Some(message.to_owned());
+    }
+    if let Some(status) = original_status(error) {
+        details.original_status = Some(status);
     }
 }
 

@@ -87,6 +87,26 @@ fn a_service_error_keeps_all_but_the_body() {
     assert!(!format!("{error:?} {error} {source:?}").contains(SECRET));
 }
 
+/// An answer without a code, as gateways give it, keeps what it says: the SDK itself does not. Both of
+/// our ways to its cause read the same.
+#[test]
+fn an_answer_without_a_code_keeps_its_words() {
+    let said = r#"{"message":"Too many tokens, please wait before trying again."}"#;
+    let unnamed = |body: &'static str| {
+        let response = HttpResponse::new(StatusCode::try_from(429).unwrap(), SdkBody::from(body));
+        ConverseSdkError::service_error(ConverseError::unhandled("no code"), response)
+    };
+    assert_eq!(Cause::of_sdk(&unnamed(said)), Cause::TokenRate);
+    let error = Classifier::default().classify(raw(unnamed(said)));
+    assert_eq!(error.cause(), Cause::TokenRate);
+    assert_eq!(
+        error.message(),
+        Some("Too many tokens, please wait before trying again.")
+    );
+    let error = Classifier::default().classify(raw(unnamed("<html>busy</html>")));
+    assert_eq!((error.cause(), error.message()), (Cause::Throttled, None));
+}
+
 /// The status of the model behind the service is not lost.
 #[test]
 fn a_model_error_keeps_the_models_own_status() {

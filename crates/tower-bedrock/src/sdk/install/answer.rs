@@ -125,22 +125,27 @@ pub(super) fn refusal(http: HttpResponse, now: SystemTime) -> RawError {
 
 /// What an answer that is an error tells.
 pub(super) fn told_by(http: &HttpResponse, now: SystemTime) -> ErrorDetails {
+    let mut details = ErrorDetails {
+        status: Some(http.status().as_u16()),
+        request_id: http.request_id().map(str::to_owned),
+        retry_after: retry_after(|name| http.headers().get(name), now),
+        ..ErrorDetails::default()
+    };
+    read_refusal(&mut details, http);
+    details.cut();
+    details
+}
+
+/// What an answer that is an error says of it in its header and in its body.
+pub(in crate::sdk) fn read_refusal(details: &mut ErrorDetails, http: &HttpResponse) {
     let body = http.body().bytes().unwrap_or_default();
     let refusal: Refusal<'_> = serde_json::from_slice(body).unwrap_or_default();
     let in_header = http.headers().get("x-amzn-errortype").map(Cow::Borrowed);
     let code = in_header.or(refusal.code).or(refusal.kind);
     let message = refusal.message.or(refusal.capital_message);
-    let mut details = ErrorDetails {
-        code: code.map(Cow::into_owned),
-        message: message.map(Cow::into_owned),
-        status: Some(http.status().as_u16()),
-        original_status: refusal.original_status,
-        request_id: http.request_id().map(str::to_owned),
-        retry_after: retry_after(|name| http.headers().get(name), now),
-        ..ErrorDetails::default()
-    };
-    details.cut();
-    details
+    details.code = code.map(Cow::into_owned);
+    details.message = message.map(Cow::into_owned);
+    details.original_status = refusal.original_status;
 }
 
 /// A success whose body is not what the operation answers.

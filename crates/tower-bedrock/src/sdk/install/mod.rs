@@ -98,7 +98,7 @@
 //! [`CallContext::attempt_timeout`]: crate::CallContext::attempt_timeout
 
 mod address;
-mod answer;
+pub(super) mod answer;
 mod attempt;
 mod begin;
 mod body;
