@@ -66,6 +66,10 @@ impl Breaker {
         }
     }
 
+    pub(super) const fn is_forgotten(&self) -> bool {
+        matches!(self.state, State::Forgotten)
+    }
+
     /// Where calls that pass without being asked for have their numbers from.
     pub(super) const fn numbers(&self) -> &Arc<AtomicU64> {
         self.recent.numbers()

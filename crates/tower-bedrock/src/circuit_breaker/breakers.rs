@@ -27,6 +27,7 @@ use crate::{
     retry::Jitter,
     route::{Region, Route},
     route_gate::{Passage, RouteGate},
+    sync::atomic::{AtomicU32, Ordering},
 };
 
 /// The circuits of all routes: to be looked at, listened to, and opened or closed by hand while
@@ -79,6 +80,8 @@ pub(super) struct Settings {
     pub(super) reactions: Reactions,
     pub(super) jitter: Jitter,
     pub(super) bus: Bus,
+    /// How many circuits do not let calls pass as they come.
+    stops: AtomicU32,
     key: CircuitKey,
     home: Option<Region>,
 }
@@ -92,6 +95,7 @@ impl CircuitBreakers {
             reactions: Reactions::default(),
             jitter: Jitter::new(),
             bus: Bus::default(),
+            stops: AtomicU32::new(0),
             key: CircuitKey::Route,
             home: None,
         })
@@ -274,6 +278,7 @@ impl CircuitBreakers {
             reactions: old.reactions.clone(),
             jitter: old.jitter.clone(),
             bus: old.bus.another(),
+            stops: AtomicU32::new(0),
             key: old.key,
             home: old.home.clone(),
         };
@@ -300,6 +305,10 @@ impl RouteGate for CircuitBreakers {
             },
         }
     }
+
+    fn is_open_everywhere(&self, _: &CallContext) -> bool {
+        self.0.settings.all_pass()
+    }
 }
 
 fn snapshot(circuit: &Circuit, now: Instant) -> CircuitSnapshot {
@@ -307,6 +316,20 @@ fn snapshot(circuit: &Circuit, now: Instant) -> CircuitSnapshot {
 }
 
 impl Settings {
+    /// One of the circuits has come to stop calls, or to let them pass again.
+    pub(super) fn count_stop(&self, stops: bool) {
+        if stops {
+            self.stops.fetch_add(1, Ordering::Release);
+        } else {
+            self.stops.fetch_sub(1, Ordering::Release);
+        }
+    }
+
+    /// Whether all circuits let calls pass as they come.
+    fn all_pass(&self) -> bool {
+        self.stops.load(Ordering::Acquire) == 0
+    }
+
     pub(super) fn key_of(&self, route: &Route) -> Route {
         self.key.of(route, self.home.as_ref())
     }

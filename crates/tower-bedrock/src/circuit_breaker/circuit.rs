@@ -27,21 +27,27 @@ use crate::{
 pub(super) struct Circuit {
     route: Route,
     settings: Arc<Settings>,
-    /// What a call through the closed circuit has to know, to be read without the lock: twice the
-    /// generation, and one if calls pass.
-    passes: AtomicU64,
+    /// What a call through the closed circuit has to know, to be read without the lock: the
+    /// generation above two bits, whether calls pass and whether they are stopped. Neither is true of
+    /// a circuit that is forgotten.
+    word: AtomicU64,
     /// Where such calls have their numbers from.
     numbers: Arc<AtomicU64>,
     breaker: Mutex<Breaker>,
     watched: OnceLock<watch::Sender<CircuitState>>,
 }
 
+/// What the word of a circuit is made of.
+const PASSES: u64 = 1;
+const STOPS: u64 = 2;
+const GENERATION: u32 = 2;
+
 impl Circuit {
     pub(super) fn new(route: Route, settings: Arc<Settings>) -> Self {
         let breaker = Breaker::new(Instant::now(), settings.policy);
         Self {
             route,
-            passes: AtomicU64::new(pass_word(&breaker)),
+            word: AtomicU64::new(word_of(&breaker)),
             numbers: Arc::clone(breaker.numbers()),
             breaker: Mutex::new(breaker),
             watched: OnceLock::new(),
@@ -63,11 +69,11 @@ impl Circuit {
     /// Asks for admission.
     #[inline]
     pub(super) fn admit(self: &Arc<Self>) -> Result<Ticket, Refused> {
-        let word = self.passes.load(Ordering::Acquire);
-        if word & 1 == 1 {
+        let word = self.word.load(Ordering::Acquire);
+        if word & PASSES != 0 {
             let number = self.numbers.fetch_add(1, Ordering::Relaxed);
             return Ok(Ticket {
-                generation: word >> 1,
+                generation: word >> GENERATION,
                 number,
             });
         }
@@ -134,7 +140,7 @@ impl Circuit {
     pub(super) fn forget(self: &Arc<Self>) {
         self.change(|breaker| {
             let change = breaker.forget();
-            self.passes.store(pass_word(breaker), Ordering::Release);
+            self.publish(breaker);
             ((), change)
         });
     }
@@ -145,7 +151,7 @@ impl Circuit {
 
     /// Whether calls pass at the moment. Costs less than a [`view`](Self::view).
     pub(super) fn passes(&self) -> bool {
-        self.passes.load(Ordering::Acquire) & 1 == 1
+        self.word.load(Ordering::Acquire) & PASSES != 0
     }
 
     /// When it was last asked or told anything.
@@ -190,7 +196,7 @@ impl Circuit {
         let Some(changed) = changed else {
             return result;
         };
-        self.passes.store(pass_word(&breaker), Ordering::Release);
+        self.publish(&breaker);
         // In line while the lock is held, so that everybody hears in the order of events; told when
         // it is released, so that they may look at the circuit.
         let transition = CircuitTransition::new(self.route.clone(), changed);
@@ -200,14 +206,28 @@ impl Circuit {
         result
     }
 
+    /// Tells those who look without the lock what has changed.
+    fn publish(&self, breaker: &Breaker) {
+        let word = word_of(breaker);
+        let known = self.word.load(Ordering::Relaxed);
+        self.word.store(word, Ordering::Release);
+        if (word ^ known) & STOPS != 0 {
+            self.settings.count_stop(word & STOPS != 0);
+        }
+    }
+
     #[inline]
     fn lock(&self) -> MutexGuard<'_, Breaker> {
         self.breaker.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn pass_word(breaker: &Breaker) -> u64 {
-    breaker.passes().map_or(0, |generation| generation << 1 | 1)
+fn word_of(breaker: &Breaker) -> u64 {
+    match breaker.passes() {
+        Some(generation) => generation << GENERATION | PASSES,
+        None if breaker.is_forgotten() => 0,
+        None => STOPS,
+    }
 }
 
 impl fmt::Debug for Circuit {

@@ -57,9 +57,13 @@ where
         }
     }
 
-    pub(super) const fn called(response: S::Future, permit: Option<Permit>) -> Self {
+    #[inline]
+    pub(super) const fn called(response: S::Future, permit: Permit) -> Self {
         Self {
-            state: State::Called { response, permit },
+            state: State::Called {
+                response,
+                permit: Some(permit),
+            },
         }
     }
 }

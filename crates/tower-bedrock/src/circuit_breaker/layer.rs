@@ -162,14 +162,16 @@ where
         Poll::Ready(Ok(()))
     }
 
+    #[inline]
     fn call(&mut self, mut request: R) -> Self::Future {
         if self.is_ready {
-            let admitted = self.breakers.admit(request.context_mut());
-            if let Err(error) = admitted {
-                return ResponseFuture::refused(error);
-            }
-            self.is_ready = false;
-            return ResponseFuture::called(self.inner.call(request), admitted.ok());
+            return match self.breakers.admit(request.context_mut()) {
+                Ok(permit) => {
+                    self.is_ready = false;
+                    ResponseFuture::called(self.inner.call(request), permit)
+                }
+                Err(error) => ResponseFuture::refused(error),
+            };
         }
         if let Err(error) = self.breakers.refuse_early(request.context()) {
             return ResponseFuture::refused(error);

@@ -134,6 +134,7 @@ where
             .map_err(|error| self.classifier.classify(error.into()))
     }
 
+    #[inline]
     fn call(&mut self, mut request: R) -> Self::Future {
         let call = request.context_mut();
         // A stream that fails after this future is done asks the same rules.

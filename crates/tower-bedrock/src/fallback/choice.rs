@@ -6,6 +6,7 @@ use tokio::time::Instant;
 
 use super::{error::SkipReason, rules::Routes};
 use crate::{
+    call::CallContext,
     cause::Cause,
     route_gate::{Passage, RouteGate},
 };
@@ -46,10 +47,35 @@ enum Look {
 /// A call at the foot of its ladder.
 pub(super) struct Chooser<'a> {
     pub(super) routes: Routes<'a>,
-    pub(super) gates: &'a [Arc<dyn RouteGate>],
+    pub(super) gates: Gates<'a>,
     pub(super) patience: Duration,
     /// `None` if there is neither gate nor cap that would ask.
     pub(super) now: Option<Instant>,
+}
+
+/// The gates that have to be asked for each route.
+#[derive(Clone, Copy)]
+pub(super) struct Gates<'a> {
+    all: &'a [Arc<dyn RouteGate>],
+    /// Those that are open on whatever route, as bits by their place.
+    open: u64,
+}
+
+impl<'a> Gates<'a> {
+    /// What `gates` are to `call`.
+    pub(super) fn of(gates: &'a [Arc<dyn RouteGate>], call: &CallContext) -> Self {
+        let mut open = 0;
+        for (index, gate) in gates.iter().take(u64::BITS as usize).enumerate() {
+            open |= u64::from(gate.is_open_everywhere(call)) << index;
+        }
+        Self { all: gates, open }
+    }
+
+    fn asked(self) -> impl Iterator<Item = &'a Arc<dyn RouteGate>> {
+        let is_asked = move |index: usize| index >= 64 || self.open >> index & 1 == 0;
+        let asked = self.all.iter().enumerate();
+        asked.filter_map(move |(index, gate)| is_asked(index).then_some(gate))
+    }
 }
 
 impl Choice {
@@ -211,9 +237,6 @@ impl Chooser<'_> {
 
     /// What all gates together say.
     fn ask(&self, index: usize, now: Instant) -> Look {
-        if self.gates.is_empty() {
-            return Look::Free(Duration::ZERO);
-        }
         let call = self.routes.call();
         let rung;
         let route = match self.routes.known_route(index) {
@@ -224,7 +247,7 @@ impl Chooser<'_> {
             }
         };
         let mut wait = Duration::ZERO;
-        for gate in self.gates {
+        for gate in self.gates.asked() {
             match gate.ask(call, route, now) {
                 Passage::Open => {}
                 Passage::After(after) => wait = wait.max(after),

@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc, time::Duration};
 use rand::RngExt as _;
 
 use super::{
-    choice::{Chooser, Progress},
+    choice::{Choice, Chooser, Gates, Progress},
     error::{NoRouteAllowed, SkipReason, SkippedRoute},
     event::FallbackEvent,
     invalid::InvalidLadder,
@@ -20,7 +20,7 @@ use crate::{
     clock,
     error::Error,
     retry::Jitter,
-    route_gate::RouteGate,
+    route_gate::{Passage, RouteGate},
 };
 
 pub(super) type Listener = dyn Fn(&FallbackEvent<'_>) + Send + Sync;
@@ -42,9 +42,9 @@ pub(super) struct Config {
 /// A ladder that was checked.
 #[derive(Clone, Default)]
 pub(super) struct Built {
-    steps: Arc<[Step]>,
-    warm_share: f64,
-    has_caps: bool,
+    pub(super) steps: Arc<[Step]>,
+    pub(super) warm_share: f64,
+    pub(super) has_caps: bool,
 }
 
 impl Built {
@@ -77,11 +77,33 @@ impl Config {
         let ladder = self.ladder(call);
         let asks = ladder.has_caps || !self.gates.is_empty();
         Chooser {
-            routes: Routes::of(&self.rules, &ladder.steps, call).planned(&self.plans),
-            gates: &self.gates,
+            routes: Routes::of(&self.rules, ladder, call).planned(&self.plans),
+            gates: Gates::of(&self.gates, call),
             patience: self.patience,
             now: asks.then(clock::now),
         }
+    }
+
+    /// How a call begins while all is well, as nearly all do; `None` if it has to choose. It goes its
+    /// own way, and there is another.
+    pub(super) fn quiet_choice(&self, call: &CallContext) -> Option<Choice> {
+        let next = self.plans.known(call)?.quiet()?.next.as_ref();
+        let next = next.filter(|_| !call.fallback.is_disabled);
+        for gate in &self.gates {
+            if !gate.is_open_everywhere(call) {
+                let routes = [Some(&call.route), next];
+                let now = clock::now();
+                let mut asked = routes.into_iter().flatten();
+                if !asked.all(|route| gate.ask(call, route, now) == Passage::Open) {
+                    return None;
+                }
+            }
+        }
+        Some(Choice {
+            index: 0,
+            has_next: next.is_some(),
+            is_hasty: next.is_some(),
+        })
     }
 
     /// How a call begins.

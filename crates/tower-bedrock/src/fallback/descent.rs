@@ -42,6 +42,9 @@ impl Descent {
 
     /// The route that the call takes first.
     pub(super) fn start(&mut self, config: &Config, call: &CallContext) -> Result<Choice, Error> {
+        if let Some(choice) = config.quiet_choice(call) {
+            return Ok(choice);
+        }
         self.progress = match config.begin(call) {
             Ok(progress) => progress,
             Err(refusal) => {

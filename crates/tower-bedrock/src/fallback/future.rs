@@ -62,24 +62,30 @@ where
     /// Makes the call by `ready` on the first route that it may take.
     #[inline]
     pub(super) fn new(ready: &mut S, request: R, shared: &Arc<Shared<S>>) -> Self {
+        let shared = Arc::clone(shared);
         let call = request.context();
         let mut descent = Descent::of(call);
-        let state = match descent.start(&shared.config, call) {
+        match descent.start(&shared.config, call) {
             Ok(choice) => {
                 let mut attempt = request.clone();
                 descent.send(&shared.config, choice, &mut attempt);
-                State::Called {
-                    response: ready.call(attempt),
-                    choice,
+                // Made where it is to be: futures of whole stacks are large.
+                Self {
+                    state: State::Called {
+                        response: ready.call(attempt),
+                        choice,
+                    },
+                    request,
+                    shared,
+                    descent,
                 }
             }
-            Err(error) => State::Refused { error: Some(error) },
-        };
-        Self {
-            request,
-            shared: Arc::clone(shared),
-            descent,
-            state,
+            Err(error) => Self {
+                state: State::Refused { error: Some(error) },
+                request,
+                shared,
+                descent,
+            },
         }
     }
 }

@@ -381,6 +381,7 @@ where
         self.inner.poll_ready(cx).map_err(Into::into)
     }
 
+    #[inline]
     fn call(&mut self, request: R) -> Self::Future {
         let _turn = Turn::begin();
         self.shared.template.keep(&self.inner);

@@ -23,6 +23,14 @@ pub(super) struct Plan {
     operation: Operation,
     residency: Option<Residency>,
     rungs: Box<[PlannedRung]>,
+    /// What a call does while all is well; `None` if that is not the same for all of them.
+    quiet: Option<Quiet>,
+}
+
+/// A call that goes its own way while all is well: with no chance to be drawn and no cap to be kept.
+pub(super) struct Quiet {
+    /// The first rung that it may take, in the place of its own route.
+    pub(super) next: Option<Route>,
 }
 
 /// A rung for these calls, whatever the state of things.
@@ -33,6 +41,13 @@ pub(super) struct PlannedRung {
 }
 
 impl Plans {
+    /// The plan of calls like `call`, if one was made.
+    #[inline]
+    pub(super) fn known(&self, call: &CallContext) -> Option<&Plan> {
+        let mut known = self.0.iter().map_while(OnceLock::get);
+        known.find(|plan| plan.is_of(call))
+    }
+
     /// The plan of a call with these `routes`; `None` if there are too many kinds of calls.
     pub(super) fn of(&self, routes: &Routes<'_>) -> Option<&Plan> {
         for plan in &self.0 {
@@ -45,6 +60,13 @@ impl Plans {
     }
 }
 
+impl PlannedRung {
+    /// Whether the call may take it.
+    const fn is_free(&self) -> bool {
+        self.excluded.is_none() && !self.is_repeated
+    }
+}
+
 impl Plan {
     fn new(routes: &Routes<'_>) -> Self {
         let call = routes.call();
@@ -53,12 +75,22 @@ impl Plan {
             excluded: routes.excludes(index),
             is_repeated: routes.is_repeated(index),
         });
+        let rungs: Box<[_]> = rungs.collect();
+        let mut free = rungs.iter().filter(|rung| rung.is_free());
+        let quiet = routes.may_be_quiet().then(|| Quiet {
+            next: free.next().map(|rung| rung.route.clone()),
+        });
         Self {
             own: call.route.clone(),
             operation: call.operation,
             residency: call.fallback.residency,
-            rungs: rungs.collect(),
+            rungs,
+            quiet,
         }
+    }
+
+    pub(super) const fn quiet(&self) -> Option<&Quiet> {
+        self.quiet.as_ref()
     }
 
     fn is_of(&self, call: &CallContext) -> bool {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::{
+    config::Built,
     error::SkipReason,
     plan::{Plan, Plans},
     rung::{Rung, Step},
@@ -30,6 +31,7 @@ pub(super) struct Rules {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Routes<'a> {
     rules: &'a Rules,
+    ladder: &'a Built,
     steps: &'a [Step],
     call: &'a CallContext,
     /// Where the call is made by itself.
@@ -70,11 +72,12 @@ impl Rules {
 }
 
 impl<'a> Routes<'a> {
-    pub(super) fn of(rules: &'a Rules, steps: &'a [Step], call: &'a CallContext) -> Self {
+    pub(super) fn of(rules: &'a Rules, ladder: &'a Built, call: &'a CallContext) -> Self {
         let region = call.route.region.as_ref().or(rules.home.as_ref());
         Self {
             rules,
-            steps,
+            ladder,
+            steps: &ladder.steps,
             call,
             home: Place::of(region),
             plan: None,
@@ -102,6 +105,12 @@ impl<'a> Routes<'a> {
             Some(own) => around.and(own),
             None => around,
         }
+    }
+
+    /// Whether such calls may begin without a look at anything but the gates.
+    pub(super) fn may_be_quiet(&self) -> bool {
+        let is_plain = self.ladder.warm_share <= 0.0 && !self.ladder.has_caps;
+        is_plain && self.rules.broken_limit(self.call).is_none()
     }
 
     /// How many there are, with the call's own.

@@ -143,6 +143,7 @@ where
         Poll::Ready(Ok(()))
     }
 
+    #[inline]
     fn call(&mut self, request: R) -> Self::Future {
         ResponseFuture::new(self.inner.clone(), request, self.pools.clone())
     }

@@ -13,6 +13,7 @@
 mod adaptive;
 mod error;
 mod event;
+mod full;
 pub mod future;
 mod key;
 mod layer;

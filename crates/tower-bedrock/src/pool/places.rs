@@ -41,9 +41,13 @@ struct State {
 
 impl Places {
     pub(super) fn new(key: PoolKey, settings: Arc<Settings>) -> Self {
+        let has_free = settings.initial_limit() > 0;
+        if !has_free {
+            settings.full.add();
+        }
         Self {
             key,
-            has_free: AtomicBool::new(settings.initial_limit() > 0),
+            has_free: AtomicBool::new(has_free),
             state: Mutex::new(State {
                 permits: Permits::new(settings.initial_limit()),
                 adaptation: settings.adaptive.map(Adaptation::new),
@@ -219,10 +223,23 @@ impl Places {
         let has_free = state.permits.has_free();
         if self.has_free.load(Ordering::Relaxed) != has_free {
             self.has_free.store(has_free, Ordering::Release);
+            if has_free {
+                self.settings.full.remove();
+            } else {
+                self.settings.full.add();
+            }
         }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Places {
+    fn drop(&mut self) {
+        if !self.has_free.load(Ordering::Relaxed) {
+            self.settings.full.remove();
+        }
     }
 }

@@ -7,6 +7,7 @@ use tokio::time::Instant;
 use super::{
     adaptive::AdaptiveLimit,
     event::PoolEvent,
+    full::Full,
     key::{KeyOf, PoolKey},
     places::Places,
     snapshot::PoolSnapshot,
@@ -73,6 +74,8 @@ struct Shared {
 #[derive(Clone)]
 pub(super) struct Settings {
     limit: usize,
+    /// Those of them that are full.
+    pub(super) full: Full,
     pub(super) adaptive: Option<AdaptiveLimit>,
     pub(super) max_waiting: usize,
     pub(super) max_wait: Duration,
@@ -90,6 +93,7 @@ impl Pools {
     pub fn new() -> Self {
         Self::of(Settings {
             limit: MAX_IN_FLIGHT,
+            full: Full::default(),
             adaptive: None,
             max_waiting: MAX_WAITING,
             max_wait: MAX_WAIT,
@@ -320,6 +324,10 @@ impl RouteGate for Pools {
             };
         }
         Passage::Open
+    }
+
+    fn is_open_everywhere(&self, _: &CallContext) -> bool {
+        self.0.settings.full.is_none()
     }
 }
 

@@ -74,18 +74,23 @@ where
     /// Makes the first attempt with `ready`.
     #[inline]
     pub(super) fn new(ready: &mut S, request: R, shared: &Arc<Shared<S>>) -> Self {
-        let state = if has_expired(request.context()) {
-            State::Expired
-        } else {
-            State::Called {
-                attempt: ready.call(request.clone()),
-            }
-        };
+        let shared = Arc::clone(shared);
+        if has_expired(request.context()) {
+            return Self {
+                state: State::Expired,
+                request,
+                shared,
+                past: None,
+                deadline: None,
+            };
+        }
         Self {
+            state: State::Called {
+                attempt: ready.call(request.clone()),
+            },
             request,
-            shared: Arc::clone(shared),
+            shared,
             past: None,
-            state,
             deadline: None,
         }
     }

@@ -291,6 +291,7 @@ where
         self.inner.poll_ready(cx).map_err(Into::into)
     }
 
+    #[inline]
     fn call(&mut self, request: R) -> Self::Future {
         self.shared.template.keep(&self.inner);
         // The instance that was made ready is the one that is called.

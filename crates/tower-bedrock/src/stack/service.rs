@@ -138,6 +138,7 @@ where
         self.inner.poll_ready(cx)
     }
 
+    #[inline]
     fn call(&mut self, mut request: R) -> Self::Future {
         let _turn = Turn::begin();
         let call = request.context_mut();

@@ -10,6 +10,8 @@ type Features = [f64; FEATURES];
 /// UTF-8 bytes to a token of a model that is not known, and the safety on top (BEDROCK.md §3.7,
 /// SHAPER).
 const BYTES_PER_TOKEN: u64 = 4;
+/// The fewest of a model that is known.
+const FEWEST_BYTES_PER_TOKEN: u64 = 3;
 const SAFETY: f64 = 1.1;
 /// An image of the largest size that Claude does not scale down, about 1.15 megapixels.
 const TOKENS_PER_IMAGE: f64 = 1600.0;
@@ -37,6 +39,13 @@ const OUTLIER: f64 = 3.0;
 /// The most that is added to an estimate because estimates are off.
 const MOST_SAFETY: f64 = 0.05;
 
+/// What each thing comes to when its weight has gone as far as it may, all safety included.
+const MOST_FACTOR: f64 = LARGEST_FACTOR * (1.0 + MOST_SAFETY);
+const MOST_PER_BYTE: u64 = (SAFETY / FEWEST_BYTES_PER_TOKEN as f64 * MOST_FACTOR) as u64 + 1;
+const MOST_PER_IMAGE: u64 = (TOKENS_PER_IMAGE * MOST_FACTOR) as u64 + 1;
+const MOST_PER_PART: u64 = (TOKENS_PER_PART * MOST_FACTOR) as u64 + 1;
+const MOST_PER_CALL: u64 = (TOKENS_PER_CALL * MOST_FACTOR) as u64 + 2;
+
 /// Learns how many tokens an input has: recursive least squares over what it is made of, in relative
 /// errors, so that a long prompt teaches no more than a short one.
 ///
@@ -56,6 +65,7 @@ pub(super) struct Calibration {
 impl Calibration {
     pub(super) fn new(model: Option<&ModelId>) -> Self {
         let bytes_per_token = model.map_or(BYTES_PER_TOKEN, ModelId::bytes_per_token);
+        let bytes_per_token = bytes_per_token.max(FEWEST_BYTES_PER_TOKEN);
         let kilobyte = KILO * SAFETY / bytes_per_token as f64;
         let weights = [
             kilobyte,
@@ -166,6 +176,17 @@ impl Calibration {
             }
         }
     }
+}
+
+/// More tokens than are ever held for an input of that size, whatever was learned.
+pub(super) fn most_tokens(size: &InputSize) -> u64 {
+    let bytes = [size.text_bytes, size.tool_bytes, size.document_bytes];
+    let bytes = bytes.into_iter().fold(0, u64::saturating_add);
+    let of_bytes = bytes.saturating_mul(MOST_PER_BYTE);
+    let of_rest = MOST_PER_IMAGE * u64::from(size.images)
+        + MOST_PER_PART * u64::from(size.parts)
+        + MOST_PER_CALL;
+    of_bytes.saturating_add(of_rest)
 }
 
 fn features(size: &InputSize) -> Features {

@@ -14,6 +14,7 @@ use super::{
     open_calls::OpenCalls,
     queue::{Place, WaitQueue, Waiter},
     quota::Quota,
+    room::Room,
     terms::{Draw, Need, Terms},
     turnstile::Turnstile,
 };
@@ -44,6 +45,8 @@ pub(super) struct Gate {
     has_unbounded: AtomicBool,
     /// Where calls of its routes go since they were found to be counted by another key.
     successor: OnceLock<Arc<Self>>,
+    /// What is known of the ledger without its lock.
+    pub(super) room: Room,
     state: Mutex<State>,
 }
 
@@ -108,6 +111,7 @@ impl Gate {
             start,
             has_unbounded: AtomicBool::new(false),
             successor: OnceLock::new(),
+            room: Room::unknown(),
             state: Mutex::new(State {
                 ledger,
                 open: OpenCalls::default(),
@@ -170,6 +174,7 @@ impl Gate {
         }
         let result = change(&mut state);
         state.let_go(&mut woken);
+        self.room.shrink(&state);
         let retired = std::mem::take(&mut state.retired);
         drop(state);
         drop(retired);
@@ -200,6 +205,7 @@ impl Gate {
     pub(super) fn look<T>(&self, now: Instant, look: impl FnOnce(&mut State) -> T) -> T {
         let mut state = self.lock();
         state.ledger.advance(self.time(now));
+        self.room.grow(&state);
         look(&mut state)
     }
 
@@ -223,10 +229,11 @@ impl Gate {
             Estimate::Tokens(_) => 0,
             Estimate::Size(_) => draw.input / 2,
         };
-        if !state.queue.is_empty() || !state.ledger.fits(draw.tokens.saturating_add(spare)) {
+        if !state.has_room(draw.tokens.saturating_add(spare)) {
             return None;
         }
         let key = state.draw_now(draw.tokens, line, call);
+        self.room.shrink(&state);
         drop(state);
         Some(Hold::new(self, draw, key))
     }
@@ -242,8 +249,9 @@ impl Gate {
         let mut state = self.lock();
         state.ledger.advance(self.time(now));
         let draw = state.draw(need);
-        if state.queue.is_empty() && state.ledger.fits(draw.tokens) {
+        if state.has_room(draw.tokens) {
             let key = state.draw_now(draw.tokens, line, call);
+            self.room.shrink(&state);
             drop(state);
             return Admission::Admitted(Hold::new(Arc::clone(self), draw, key));
         }
@@ -278,6 +286,11 @@ impl Gate {
 }
 
 impl State {
+    /// Whether `tokens` can be drawn now, and nobody waits.
+    pub(super) fn has_room(&self, tokens: u64) -> bool {
+        self.queue.is_empty() && self.ledger.fits(tokens)
+    }
+
     /// What a call draws that needs `need`.
     pub(super) fn draw(&self, need: Need) -> Draw {
         let input = self.calibration.tokens(need.input);

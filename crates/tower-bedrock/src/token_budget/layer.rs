@@ -317,6 +317,7 @@ where
         Poll::Ready(Ok(()))
     }
 
+    #[inline]
     fn call(&mut self, request: R) -> Self::Future {
         ResponseFuture::new(self.inner.clone(), request, Arc::clone(&self.config))
     }

@@ -30,6 +30,7 @@ mod open_calls;
 mod queue;
 mod quota;
 mod quotas;
+mod room;
 mod route_gate;
 mod routes;
 mod settlement;

@@ -44,6 +44,9 @@ impl RouteGate for Quotas {
 }
 
 fn passage(gate: &Gate, call: &CallContext, now: Instant) -> Passage {
+    if gate.room.has(&call.tokens) {
+        return Passage::Open;
+    }
     let need = Need {
         input: Estimate::of(&call.tokens),
         max_output: call.tokens.max_output,
@@ -51,7 +54,7 @@ fn passage(gate: &Gate, call: &CallContext, now: Instant) -> Passage {
     let deadline = call.deadline.map(|deadline| gate.time(deadline));
     gate.look(now, |state: &mut State| {
         let tokens = state.draw(need).tokens;
-        if state.queue.is_empty() && state.ledger.fits(tokens) {
+        if state.has_room(tokens) {
             return Passage::Open;
         }
         let closed = |retry_in| Passage::Closed {

@@ -57,6 +57,11 @@ impl Terms {
         self.max_output
     }
 
+    /// What a token of output holds.
+    pub(super) const fn held_rate(self) -> u64 {
+        self.held_rate
+    }
+
     /// What the service charges in the end: what is read from a cache is free, output costs its
     /// burndown rate.
     pub(super) const fn charge(self, usage: &Usage) -> u64 {

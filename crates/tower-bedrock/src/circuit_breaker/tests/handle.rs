@@ -1,7 +1,13 @@
 //! What is done from outside: circuits by hand, by key, forgotten.
 
 use super::*;
-use crate::{BedrockRequest, Passage, RouteGate, ServiceTier, circuit_breaker::outcome::Refused};
+use crate::{
+    BedrockRequest, Passage, RouteGate, ServiceTier,
+    circuit_breaker::{
+        circuits::MAX_OTHERS,
+        outcome::{Outcome, Refused},
+    },
+};
 
 /// By hand: open refuses everything, for ever and with no probe; closed lets everything through,
 /// whatever comes of it; reset begins anew.
@@ -146,6 +152,54 @@ async fn the_gate_tells_what_a_call_would_meet() {
     assert_eq!(ask(), Passage::Open);
     breakers.force_open(&route());
     assert_eq!(ask(), closed(None));
+}
+
+/// A gate is open everywhere while no circuit stops calls: not one that is open, not one that is
+/// half-open, and not one that was forgotten.
+#[tokio::test(start_paused = true)]
+async fn the_gate_knows_when_nothing_is_open() {
+    let breakers = breakers(CircuitPolicy::new());
+    let call = request();
+    let is_open = || breakers.is_open_everywhere(call.context());
+    assert!(is_open());
+    let model = Model::new(millis(1), || failed(Cause::Internal));
+    trip(&breakers, &model).await;
+    breakers.force_open(&numbered(1));
+    assert!(!is_open());
+    breakers.force_closed(&numbered(1));
+    assert!(!is_open(), "the other one is open");
+
+    sleep(secs(5)).await;
+    model.becomes(secs(4), answered);
+    let probe = tokio::spawn(model.send(&breakers, request()));
+    sleep(secs(1)).await;
+    assert_eq!(breakers.state(&route()), CircuitState::HalfOpen);
+    assert!(!is_open());
+    probe.await.unwrap().unwrap();
+    assert!(is_open());
+
+    // Those that are forgotten were closed and open ones.
+    for number in 0..2 * MAX_OTHERS {
+        let circuit = breakers.circuit(&numbered(number));
+        if number % 2 == 0 {
+            let ticket = |_| circuit.admit().unwrap();
+            let tickets: Vec<_> = (0..10).map(ticket).collect();
+            for ticket in tickets {
+                let outcome = Outcome::Failure {
+                    is_slow: false,
+                    hint: None,
+                };
+                circuit.settle(Instant::now(), ticket, outcome);
+            }
+            assert_eq!(circuit.state(), CircuitState::Open);
+        }
+    }
+    assert!(breakers.snapshot().len() <= MAX_OTHERS + 8);
+    assert!(!is_open());
+    for circuit in breakers.snapshot() {
+        breakers.reset(&circuit.route);
+    }
+    assert!(is_open());
 }
 
 fn numbered(number: usize) -> Route {

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
-    RetryLayer,
+    Residency, RetryLayer,
     model_id::area::{Area, Place},
 };
 
@@ -147,6 +147,38 @@ proptest! {
             }
             Ok(())
         })?;
+    }
+}
+
+proptest! {
+    /// A call goes where the one before it went that was the same: what is found out once for all of
+    /// them, and how they begin while all is well, changes nothing.
+    #[test]
+    fn the_same_call_goes_the_same_way(
+        rungs in rungs(),
+        (id, region) in (prop::sample::select(MODELS), prop::sample::select(REGIONS)),
+        passages in prop::collection::vec(passage(), 8),
+        patience in 0..50_u64,
+        is_disabled in any::<bool>(),
+        residency in prop::option::of(prop::sample::select(&[Residency::InRegion, Residency::Geo])),
+    ) {
+        let Ok(layer) = FallbackLayer::new(rungs.into_iter().collect()) else {
+            return Ok(());
+        };
+        let gate = Says::new(move |route| passages[route.to_string().len() % passages.len()]);
+        let layer = layer.with_gate(gate).with_patience(secs(patience));
+        let mut call = CallContext::new(Operation::Converse, route(&format!("{id}@{region}")));
+        call.fallback.is_disabled = is_disabled;
+        call.fallback.residency = residency;
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let [first, second] = [(); 2].map(|()| {
+            let bed = Bed::new(|_| Ok(()));
+            let request = Request::new((), call.clone());
+            let result = runtime.block_on(layer.clone().layer(bed.clone()).oneshot(request));
+            let came = bed.calls().into_iter().map(|call| (call.route, call.has_next_route, call.max_wait));
+            (result.map_err(|error| error.cause()).is_ok(), came.collect::<Vec<_>>())
+        });
+        prop_assert_eq!(first, second);
     }
 }
 

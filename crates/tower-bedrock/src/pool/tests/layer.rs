@@ -152,6 +152,40 @@ async fn a_pool_tells_when_it_is_full() {
     );
 }
 
+/// Pools are open everywhere while each has a place that is free at once, whatever was set and
+/// forgotten meanwhile.
+#[tokio::test(start_paused = true)]
+async fn pools_know_when_none_is_full() {
+    let pools = Pools::new().with_max_in_flight(1);
+    let service = over(&pools, steady(secs(10)));
+    let is_open = || pools.is_open_everywhere(&call());
+    assert!(is_open());
+    tokio::spawn(service.clone().oneshot(request()));
+    settle_tasks().await;
+    assert!(!is_open());
+    pools.set_limit(&key(), 3);
+    assert!(is_open());
+    pools.set_limit(&key(), 1);
+    assert!(!is_open());
+    assert!(Pools::is_open_everywhere(
+        &pools.clone().with_max_waiting(1),
+        &call()
+    ));
+    sleep(secs(11)).await;
+    assert!(is_open());
+
+    let shut = Pools::new().with_max_in_flight(0);
+    assert!(shut.is_open_everywhere(&call()), "there is none yet");
+    for number in 0..3000 {
+        shut.set_limit(&PoolKey::named(number.to_string()), 0);
+    }
+    assert!(!shut.is_open_everywhere(&call()));
+    for pool in shut.snapshot() {
+        shut.set_limit(&pool.key, 1);
+    }
+    assert!(shut.is_open_everywhere(&call()));
+}
+
 /// Every wait and every refusal is told, with how long it took.
 #[tokio::test(start_paused = true)]
 async fn waits_and_refusals_are_told() {

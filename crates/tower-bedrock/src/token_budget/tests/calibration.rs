@@ -1,6 +1,9 @@
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 
-use super::super::{calibration::Calibration, estimate::Estimate};
+use super::super::{
+    calibration::{Calibration, most_tokens},
+    estimate::Estimate,
+};
 use crate::{InputSize, ModelId};
 
 /// What a service counts: bytes of text to a token, tools, documents, images and what surrounds
@@ -53,6 +56,41 @@ fn text(bytes: u64) -> InputSize {
 fn error(calibration: &Calibration, size: InputSize, actual: u64) -> f64 {
     let estimate = calibration.tokens(Estimate::Size(size));
     (estimate as f64 - actual as f64).abs() / actual as f64
+}
+
+/// Whatever is learned, no input is held for more than is known beforehand to be the most.
+#[test]
+fn the_most_that_is_held_is_known() {
+    let mut rng = StdRng::seed_from_u64(11);
+    for model in [
+        None,
+        Some("amazon.nova-lite-v1:0"),
+        Some("anthropic.claude-sonnet-4-6"),
+    ] {
+        let model: Option<ModelId> = model.map(|id| id.parse().unwrap());
+        let mut calibration = Calibration::new(model.as_ref());
+        let mut closest = 0.0_f64;
+        for _ in 0..2000 {
+            let size = match rng.random_range(0..4) {
+                0 => text(rng.random_range(0..1_000_000)),
+                1 => InputSize {
+                    images: rng.random_range(0..20),
+                    ..InputSize::default()
+                },
+                2 => InputSize {
+                    parts: rng.random_range(0..500),
+                    ..InputSize::default()
+                },
+                _ => mixed(&mut rng),
+            };
+            let most = most_tokens(&size);
+            let held = calibration.tokens(Estimate::Size(size));
+            assert!(held <= most, "{held} of {most} for {size:?}");
+            closest = closest.max(held as f64 / most as f64);
+            calibration.observe(&size, most * 10);
+        }
+        assert!(closest > 0.1, "far from anything that is held: {closest}");
+    }
 }
 
 /// The truths of several models, and one as the simulator has it: bytes alone and a flat image.

@@ -14,6 +14,7 @@ mod limits;
 mod queue;
 mod quota;
 mod reference;
+mod room;
 mod route_gate;
 mod scale;
 mod sharing;
