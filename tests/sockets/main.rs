@@ -1,11 +1,12 @@
 //! Real sockets, in real time: a service that dies and comes back under load, answers that never come,
-//! readers that dawdle, connections that are reset. Nothing hangs, and nothing is left.
+//! readers that dawdle, connections that are reset, peers that vanish. Nothing hangs, and nothing is left.
 //!
 //! `cargo xtask soak --real --minutes 10` does the same for ten minutes and watches the memory.
 
 mod load;
 mod peer;
 mod process;
+mod vanish;
 
 use std::{env, time::Duration};
 
@@ -103,17 +104,27 @@ async fn memory_stays_flat() {
     let minutes = env::var("SOAK_MINUTES").map_or(10, |text| text.parse().expect("a number"));
     let whole = Duration::from_secs(60 * minutes);
     let before = Left::now();
+    let at_start = memory_kib();
+    println!("   0 s: {at_start} KiB, {before}");
     let start = Instant::now();
     let mut after_warmup = None;
+    let mut most = 0;
     while start.elapsed() < whole {
         let load = storm(4, Duration::from_secs(1)).await;
         assert_eq!(load.overdue(), 0, "{load}");
-        let memory = memory_kib();
-        println!("{:4} s: {memory} KiB, {load}", start.elapsed().as_secs());
+        let (memory, left) = (memory_kib(), Left::now());
+        let seconds = start.elapsed().as_secs();
+        println!("{seconds:4} s: {memory} KiB, {left}, {load}");
         if start.elapsed() * 10 > whole {
             let base = *after_warmup.get_or_insert(memory);
+            most = most.max(memory);
             assert!(memory <= base + MEMORY_KIB, "{memory} KiB, after {base}");
         }
     }
     before.comes_back().await;
+    let (base, end) = (after_warmup.unwrap_or(at_start), memory_kib());
+    let left = Left::now();
+    println!(
+        "{at_start} KiB at the start, {base} when warm, {most} at most, {end} at the end; {left}"
+    );
 }

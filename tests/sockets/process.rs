@@ -1,6 +1,6 @@
 //! What the process holds.
 
-use std::{fs, time::Duration};
+use std::{fmt, fs, time::Duration};
 
 use tokio::{runtime::Handle, time::sleep};
 
@@ -25,15 +25,30 @@ impl Left {
     ///
     /// If that does not happen within twenty seconds.
     pub(crate) async fn comes_back(self) {
+        self.waits_for(self.files, self.tasks).await;
+    }
+
+    /// The same of files alone, of which `more` may be open than at this moment.
+    pub(crate) async fn comes_back_but(self, more: usize) {
+        self.waits_for(self.files + more, usize::MAX).await;
+    }
+
+    async fn waits_for(self, files: usize, tasks: usize) {
         let mut now = Self::now();
         for _ in 0..400 {
-            if now.files <= self.files && now.tasks <= self.tasks {
+            if now.files <= files && now.tasks <= tasks {
                 return;
             }
             sleep(Duration::from_millis(50)).await;
             now = Self::now();
         }
-        panic!("{now:?} are left, of {self:?}");
+        panic!("{now:?} are left, of {self:?}; {files} files and {tasks} tasks may be");
+    }
+}
+
+impl fmt::Display for Left {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} files, {} tasks", self.files, self.tasks)
     }
 }
 
