@@ -24,6 +24,7 @@
 //! # Ok::<(), bedrock_sim::ScenarioError>(())
 //! ```
 
+mod control;
 mod engine;
 mod scenario;
 #[cfg(feature = "sdk-client")]
@@ -34,14 +35,15 @@ mod service;
 mod target;
 mod wire;
 
+pub use control::ControlPlaneRequest;
 pub use engine::{
     Admission, Admitted, Call, Counts, Engine, ErrorText, Exception, FaultId, Finish, Ledger,
     ModelHandle, Operation, QuotaLedger, Refusal, Refused, RetryAfterHint, StreamFault, Ticket,
 };
 pub use scenario::{
-    DailyReset, DownAnswer, ErrorSpec, FaultKind, FaultSpec, Message, ModelSpec, OutputTokens,
-    QuotaOptions, Recording, RecordingEnd, Scenario, ScenarioBuilder, ScenarioError, Vendor,
-    WhenFull, Window,
+    ControlPlane, DailyReset, DownAnswer, ErrorSpec, FaultKind, FaultSpec, InferenceProfileSpec,
+    Message, ModelSpec, OutputTokens, QuotaOptions, Recording, RecordingEnd, Scenario,
+    ScenarioBuilder, ScenarioError, ServiceQuotaSpec, Vendor, WhenFull, Window,
 };
 #[cfg(feature = "sdk-client")]
 pub use sdk_client::SimHttpClient;

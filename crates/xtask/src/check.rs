@@ -5,7 +5,14 @@ use crate::run::{Failed, cargo, cargo_command, installed, output, run};
 const STRICT: &[&str] = &["--", "-D", "warnings"];
 
 /// The library's features, each of which must build alone.
-const LIBRARY_FEATURES: &[&str] = &["aws", "default-https-client", "metrics", "tracing", "axum"];
+const LIBRARY_FEATURES: &[&str] = &[
+    "aws",
+    "default-https-client",
+    "metrics",
+    "tracing",
+    "axum",
+    "quota-discovery",
+];
 const SIMULATOR_FEATURES: &[&str] = &["server", "sdk-client", "cli"];
 
 pub(crate) fn all() -> Result<(), Failed> {

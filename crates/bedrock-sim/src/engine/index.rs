@@ -26,6 +26,9 @@ impl Index {
             let handle = ModelHandle(number);
             let region = regions.entry(lane.region.clone()).or_default();
             let spec = &scenario.models()[lane.spec];
+            for arn in scenario.profiles_of(spec, &lane.region) {
+                region.exact.insert(arn.into(), handle);
+            }
             for id in spec.names() {
                 let target = Target::of(id);
                 region.exact.insert(id.into(), handle);

@@ -107,6 +107,12 @@ fn options(scenario: &Scenario) -> Result<(), Flaw> {
             );
         }
     }
+    if scenario.control_plane.page_size == 0 {
+        return refuse(
+            Place::Top("control_plane"),
+            "`page_size` is at least 1: nothing is read from empty pages",
+        );
+    }
     if scenario.quota.starts_at >= DAY {
         return refuse(Place::Top("starts_at"), "`starts_at` is a time of day");
     }

@@ -1,6 +1,6 @@
 //! Scenarios as TOML.
 
-use std::{ops::Range, time::Duration};
+use std::{ops::Range, path::Path, time::Duration};
 
 use serde::Deserialize;
 use toml::{
@@ -12,11 +12,12 @@ use toml::{
 use super::{
     DailyReset, ModelSpec, QuotaOptions, Scenario, ScenarioError, Window,
     check::{self, Flaw, Place},
+    control_plane::ControlPlaneTable,
     fault_table::FaultTable,
 };
 
-/// Reads and checks a scenario.
-pub(super) fn parse(text: &str) -> Result<Scenario, ScenarioError> {
+/// Reads and checks a scenario; other files that it names are looked for in `folder`.
+pub(super) fn parse(text: &str, folder: &Path) -> Result<Scenario, ScenarioError> {
     let file: File = toml::from_str(text).map_err(|error| {
         let reason = ScenarioError::new(error.message().trim_end());
         match error.span() {
@@ -24,7 +25,7 @@ pub(super) fn parse(text: &str) -> Result<Scenario, ScenarioError> {
             None => reason,
         }
     })?;
-    file.into_scenario()
+    file.into_scenario(folder)
         .and_then(|scenario| check::check(&scenario).map(|()| scenario))
         .map_err(|flaw| {
             // What is missing from the top level is missing from its start on.
@@ -81,6 +82,7 @@ struct File {
     model: Vec<ModelSpec>,
     #[serde(default)]
     fault: Vec<FaultTable>,
+    control_plane: Option<ControlPlaneTable>,
 }
 
 #[derive(Clone, Copy, Deserialize, PartialEq)]
@@ -92,7 +94,7 @@ enum WindowName {
 }
 
 impl File {
-    fn into_scenario(self) -> Result<Scenario, Flaw> {
+    fn into_scenario(self, folder: &Path) -> Result<Scenario, Flaw> {
         let defaults = Scenario::builder().0;
         let quota = QuotaOptions {
             window: window(self.window, self.burst_seconds)?,
@@ -103,6 +105,11 @@ impl File {
             tpd_reset: self.tpd_reset,
             starts_at: self.starts_at.map_or(Ok(Duration::ZERO), time_of_day)?,
         };
+        let control_plane = self.control_plane.map(|table| table.into_spec(folder));
+        let control_plane = control_plane
+            .transpose()
+            .map_err(|error| Flaw::new(Place::Top("control_plane"), error.reason().to_owned()))?;
+        let control_plane = control_plane.unwrap_or(defaults.control_plane);
         let faults = self.fault.into_iter().enumerate();
         Ok(Scenario {
             seed: self.seed.unwrap_or(defaults.seed),
@@ -113,6 +120,7 @@ impl File {
             faults: faults
                 .map(|(number, table)| table.into_spec(number))
                 .collect::<Result<_, _>>()?,
+            control_plane,
         })
     }
 }

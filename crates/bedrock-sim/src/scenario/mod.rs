@@ -1,6 +1,7 @@
 //! Scenarios: what a simulated Bedrock is made of.
 
 mod check;
+mod control_plane;
 mod error;
 mod fault;
 mod fault_table;
@@ -15,6 +16,7 @@ mod tests;
 
 use std::{fmt, fs, path::Path};
 
+pub use control_plane::{ControlPlane, InferenceProfileSpec, ServiceQuotaSpec};
 pub use error::ScenarioError;
 pub use fault::{DownAnswer, ErrorSpec, FaultKind, FaultSpec, Message};
 pub use model::{ModelSpec, OutputTokens, Vendor, WhenFull};
@@ -58,6 +60,7 @@ pub struct Scenario {
     quota: QuotaOptions,
     models: Vec<ModelSpec>,
     faults: Vec<FaultSpec>,
+    control_plane: ControlPlane,
 }
 
 impl Scenario {
@@ -70,20 +73,21 @@ impl Scenario {
             quota: QuotaOptions::default(),
             models: Vec::new(),
             faults: Vec::new(),
+            control_plane: ControlPlane::new(),
         })
     }
 
-    /// Reads a scenario from TOML.
+    /// Reads a scenario from TOML. Files that it names are looked for in the working directory.
     ///
     /// # Errors
     ///
     /// [`ScenarioError`] with line and reason when the text is not TOML, has an unknown key, or
     /// describes what cannot be.
     pub fn from_toml(text: &str) -> Result<Self, ScenarioError> {
-        file::parse(text)
+        file::parse(text, Path::new(""))
     }
 
-    /// Reads a scenario from a TOML file.
+    /// Reads a scenario from a TOML file. Files that it names are looked for beside it.
     ///
     /// # Errors
     ///
@@ -93,7 +97,7 @@ impl Scenario {
         let path = path.as_ref();
         fs::read(path)
             .map_err(|error| ScenarioError::new(format!("the file cannot be read: {error}")))
-            .and_then(|bytes| Self::from_toml(utf8(&bytes)?))
+            .and_then(|bytes| file::parse(utf8(&bytes)?, path.parent().unwrap_or(path)))
             .map_err(|error| error.in_file(path))
     }
 
@@ -138,6 +142,27 @@ impl Scenario {
     #[must_use]
     pub fn faults(&self) -> &[FaultSpec] {
         &self.faults
+    }
+
+    /// What Service Quotas and the control plane say.
+    #[must_use]
+    pub fn control_plane(&self) -> &ControlPlane {
+        &self.control_plane
+    }
+
+    /// The ARNs of the application profiles in `region` that were made of `model`.
+    pub(crate) fn profiles_of(&self, model: &ModelSpec, region: &str) -> Vec<String> {
+        let is_made_of_it = |profile: &&InferenceProfileSpec| {
+            let of = profile.of.as_deref();
+            profile.application && of.is_some_and(|of| model.is_called(of))
+        };
+        let profiles = self.control_plane.profiles.iter().filter(is_made_of_it);
+        let here = profiles.filter(|profile| match &profile.regions {
+            Some(regions) => regions.iter().any(|one| one == region),
+            None => self.region == region,
+        });
+        here.map(|profile| profile.arn(region, &self.account))
+            .collect()
     }
 
     /// Whether a fault can befall what is here; an outage need not say when it ends.
@@ -194,6 +219,12 @@ impl ScenarioBuilder {
     /// Adds a model.
     pub fn model(mut self, model: ModelSpec) -> Self {
         self.0.models.push(model);
+        self
+    }
+
+    /// Sets what Service Quotas and the control plane [say](Scenario::control_plane).
+    pub fn control_plane(mut self, plane: ControlPlane) -> Self {
+        self.0.control_plane = plane;
         self
     }
 

@@ -12,9 +12,10 @@ use tokio::time::{Instant, sleep_until};
 use super::{
     SimBody, SimError, generate,
     settlement::{Progress, Settlement},
-    state::{Shared, later},
+    state::{Shared, State, later},
 };
 use crate::{
+    control::{ControlError, Protocol},
     engine::{Admission, Admitted, Call, ErrorText, ModelHandle, Operation},
     scenario::Vendor,
     wire::{
@@ -30,6 +31,9 @@ use crate::{
 /// What an image counts: what a Claude model charges for one of the largest size that it does not
 /// shrink.
 const TOKENS_PER_IMAGE: u64 = 1_600;
+
+/// The largest body of a request to the control plane, in bytes: far more than any has.
+const MAX_CONTROL_BODY: usize = 65_536;
 
 /// What a request comes to that is not answered with success.
 pub(super) enum Stop {
@@ -95,13 +99,16 @@ where
     B: Body<Data = Bytes>,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
+    if let Some(protocol) = Protocol::of(parts) {
+        return control_plane(shared, protocol, parts, body).await;
+    }
     let target = known(shared, Target::parse(&parts.method, parts.uri.path()))?;
     let operation = match target {
         Target::Own(page) => return Ok(own_page(shared, page)),
         Target::Model { operation, .. } => operation,
         Target::Guardrail => Operation::ApplyGuardrail,
     };
-    let region = known(shared, auth::region(&parts.headers, &parts.uri))?;
+    let region = known(shared, auth::region(&parts.headers, &parts.uri, "bedrock"))?;
     let region = region.map_or_else(|| shared.home_region(), str::to_owned);
     let asked = Asked {
         operation,
@@ -116,6 +123,31 @@ where
         Operation::CountTokens => count_tokens(shared, asked, &model, &body).await,
         _ => generate::generate(shared, asked, model, &parts.headers, &body).await,
     }
+}
+
+/// Service Quotas and the inference profiles, which take no time and draw on no quota.
+async fn control_plane<B>(
+    shared: &Shared,
+    protocol: Protocol,
+    parts: &Parts,
+    body: B,
+) -> Result<Response<SimBody>, Stop>
+where
+    B: Body<Data = Bytes>,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
+    let body = Limited::new(body, MAX_CONTROL_BODY).collect().await;
+    let body = body.map_err(|error| Stop::Body(SimError::RequestBody(error)))?;
+    let region = auth::region(&parts.headers, &parts.uri, protocol.signed_for());
+    let answer = region.map_err(ControlError::from).and_then(|region| {
+        let region = region.map_or_else(|| shared.home_region(), str::to_owned);
+        let asked = protocol.read(parts, &body.to_bytes())?;
+        let State {
+            control, engine, ..
+        } = &mut *shared.lock();
+        control.answer(engine.scenario(), &region, &asked)
+    });
+    Ok(protocol.answer(answer).map(SimBody::whole))
 }
 
 /// The simulator's own pages, which ask for no credentials.

@@ -29,7 +29,7 @@ use self::state::Shared;
 #[cfg(doc)]
 use crate::Engine;
 use crate::{
-    FaultSpec, ScenarioError,
+    ControlPlane, ControlPlaneRequest, FaultSpec, ScenarioError,
     engine::{FaultId, Ledger},
     scenario::Scenario,
 };
@@ -126,6 +126,31 @@ impl SimService {
     /// Ends a fault that was begun by hand; one that is over stays so.
     pub fn end_fault(&self, fault: FaultId) {
         self.shared.lock().engine.end_fault(fault);
+    }
+
+    /// Changes what Service Quotas and the control plane say from now on: a quota that was raised, a
+    /// permission that was taken away.
+    ///
+    /// ```
+    /// use bedrock_sim::{ModelSpec, Scenario, ServiceQuotaSpec, SimService};
+    ///
+    /// # fn main() -> Result<(), bedrock_sim::ScenarioError> {
+    /// let model = ModelSpec::new("amazon.nova-lite-v1:0");
+    /// let bedrock = SimService::new(Scenario::builder().model(model).build()?);
+    /// bedrock.change_control_plane(|plane| {
+    ///     plane.denied.push("servicequotas:ListServiceQuotas".to_owned());
+    /// });
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn change_control_plane(&self, change: impl FnOnce(&mut ControlPlane)) {
+        change(self.shared.lock().control.plane_mut());
+    }
+
+    /// What Service Quotas and the control plane were asked, page by page.
+    #[must_use]
+    pub fn control_plane_requests(&self) -> Vec<ControlPlaneRequest> {
+        self.shared.lock().control.requests()
     }
 
     /// Starts anew: full quotas, empty caches, faults unspent, the seed's chance from its beginning.

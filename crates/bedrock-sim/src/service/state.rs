@@ -9,6 +9,7 @@ use tokio::time::Instant;
 
 use super::ids::Ids;
 use crate::{
+    control::Control,
     engine::{Engine, Ledger, ModelHandle},
     scenario::Scenario,
     wire::cache::PromptCache,
@@ -29,6 +30,7 @@ pub(super) struct State {
     pub(super) engine: Engine,
     pub(super) cache: PromptCache<ModelHandle>,
     pub(super) ids: Ids,
+    pub(super) control: Control,
     /// The engine's zero.
     epoch: Instant,
 }
@@ -37,6 +39,7 @@ impl Shared {
     pub(super) fn new(scenario: Scenario) -> Self {
         Self(Mutex::new(State {
             ids: Ids::new(scenario.seed()),
+            control: Control::new(&scenario),
             engine: Engine::new(scenario),
             cache: PromptCache::default(),
             epoch: Instant::now(),
@@ -66,6 +69,7 @@ impl State {
 
     pub(super) fn reset(&mut self) {
         self.ids = Ids::new(self.engine.scenario().seed());
+        self.control = Control::new(self.engine.scenario());
         self.engine.reset();
         self.cache.clear();
         self.epoch = Instant::now();

@@ -9,7 +9,7 @@ use crate::engine::ErrorText;
 
 /// The region that the request names, if it names one.
 ///
-/// The credential scope of a SigV4 header tells it; behind an API key the host may.
+/// `service` is what the request has to be signed for. The credential scope of a SigV4 header tells it; behind an API key the host may.
 ///
 /// # Errors
 ///
@@ -17,6 +17,7 @@ use crate::engine::ErrorText;
 pub(crate) fn region<'a>(
     headers: &'a HeaderMap,
     uri: &'a Uri,
+    service: &'static str,
 ) -> Result<Option<&'a str>, WireError> {
     let value = headers
         .get(header::AUTHORIZATION)
@@ -30,7 +31,7 @@ pub(crate) fn region<'a>(
         return Ok(region_of_host(headers, uri));
     }
     match scheme {
-        "AWS4-HMAC-SHA256" => region_of_scope(rest).map(Some),
+        "AWS4-HMAC-SHA256" => region_of_scope(rest, service).map(Some),
         // SigV4a signs for a set of regions, so that its scope names none.
         "AWS4-ECDSA-P256-SHA256" => Ok(region_of_host(headers, uri)),
         _ => Err(unauthenticated()),
@@ -42,7 +43,7 @@ fn unauthenticated() -> WireError {
 }
 
 /// `Credential=AKID/20260102/us-east-1/bedrock/aws4_request, SignedHeaders=…, Signature=…`
-fn region_of_scope(parameters: &str) -> Result<&str, WireError> {
+fn region_of_scope<'a>(parameters: &'a str, service: &'static str) -> Result<&'a str, WireError> {
     let credential = parameters
         .split(',')
         .find_map(|parameter| parameter.trim().strip_prefix("Credential="))
@@ -56,13 +57,13 @@ fn region_of_scope(parameters: &str) -> Result<&str, WireError> {
         scope.next(),
         scope.next(),
     ) {
-        (Some("aws4_request"), Some("bedrock"), Some(region), Some(_date), Some(_key))
-            if !region.is_empty() =>
+        (Some("aws4_request"), Some(signed_for), Some(region), Some(_date), Some(_key))
+            if signed_for == service && !region.is_empty() =>
         {
             Ok(region)
         }
         (Some("aws4_request"), Some(_), Some(_), Some(_), Some(_)) => {
-            Err(WireError::wrong_signing_service())
+            Err(WireError::wrong_signing_service(service))
         }
         _ => Err(WireError::incomplete_signature()),
     }
@@ -76,7 +77,9 @@ fn region_of_host<'a>(headers: &'a HeaderMap, uri: &'a Uri) -> Option<&'a str> {
     };
     let rest = host
         .strip_prefix("bedrock-runtime.")
-        .or_else(|| host.strip_prefix("bedrock-runtime-fips."))?;
+        .or_else(|| host.strip_prefix("bedrock-runtime-fips."))
+        .or_else(|| host.strip_prefix("bedrock."))
+        .or_else(|| host.strip_prefix("servicequotas."))?;
     let (region, _domain) = rest.split_once('.')?;
     (!region.is_empty()).then_some(region)
 }

@@ -89,10 +89,10 @@ impl WireError {
         .into()
     }
 
-    pub(crate) fn wrong_signing_service() -> Self {
+    pub(crate) fn wrong_signing_service(service: &str) -> Self {
         Refusal::new(
             Exception::InvalidSignature,
-            "Credential should be scoped to correct service: 'bedrock'.",
+            format!("Credential should be scoped to correct service: '{service}'."),
         )
         .into()
     }

@@ -108,7 +108,7 @@ fn region(authorization: &str, host: Option<&str>) -> Result<Option<String>, &'s
     if let Some(host) = host {
         headers.insert("host", host.parse().expect("a value"));
     }
-    auth::region(&headers, &Uri::from_static("/"))
+    auth::region(&headers, &Uri::from_static("/"), "bedrock")
         .map(|region| region.map(str::to_owned))
         .map_err(|error| error.code)
 }
@@ -150,7 +150,7 @@ fn region_is_in_the_host() {
         let mut headers = HeaderMap::new();
         headers.insert("authorization", "Bearer key".parse().expect("a value"));
         let uri: Uri = format!("http://{host}/").parse().expect("a URI");
-        let found = auth::region(&headers, &uri).expect("accepted");
+        let found = auth::region(&headers, &uri, "bedrock").expect("accepted");
         assert_eq!(found.map(str::to_owned), expected);
     }
 }
