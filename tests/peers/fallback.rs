@@ -77,7 +77,9 @@ async fn one_error_tells_all() {
         let failed = failing.send(request()).await;
         failed.expect_err("it is down");
     }
-    let error: tower_bedrock::Error = stack.send(request()).await.expect_err("it is open");
+    // It has no time to wait for the circuit.
+    let hasty = request().with_timeout(secs(1));
+    let error: tower_bedrock::Error = stack.send(hasty).await.expect_err("it is open");
     assert_eq!(error.cause(), Cause::CircuitOpen);
     assert_eq!(error.route(), Some(&route()));
     let wait = error.retry_after().expect("it says when");

@@ -56,6 +56,8 @@ async fn goodput(rung: Rung) -> (f64, f64) {
     let fallback = FallbackLayer::new(Ladder::new().then(rung)).expect("a ladder of one rung");
     let stack = Stack::over(regions, REGION)
         .fallback(fallback.with_jitter(Jitter::seeded(7)))
+        // As long as callers wait for the second region.
+        .timeout(Duration::from_secs(1))
         .build()
         .expect("a stack that can be meant");
     let (own, moved) = tokio::join!(

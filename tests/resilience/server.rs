@@ -12,7 +12,7 @@ use std::{
 use serde::Deserialize;
 use tokio::time::{Instant, sleep};
 use tower::Service;
-use tower_bedrock::{Cause, Error, Request, Response, Served};
+use tower_bedrock::{BedrockRequest, Cause, Error, Request, Response, Served};
 
 /// What a server is like. It works on a call whether or not anybody still waits for the answer, as
 /// Bedrock does.
@@ -71,8 +71,9 @@ pub(crate) struct Server {
 struct State {
     /// When it has worked off all that was sent so far.
     free_at: Duration,
-    /// Calls that came in, by second.
+    /// Attempts that came in, by second, and those that were the first of their calls.
     arrivals: Vec<u32>,
+    first_arrivals: Vec<u32>,
 }
 
 impl Server {
@@ -84,17 +85,25 @@ impl Server {
         }
     }
 
-    /// How many calls came in within so many seconds.
+    /// How many attempts came in within so many seconds.
     pub(crate) fn arrivals(&self, seconds: Range<usize>) -> u32 {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let within = seconds.start.min(state.arrivals.len())..seconds.end.min(state.arrivals.len());
-        state.arrivals[within].iter().sum()
+        sum(&state.arrivals, seconds)
+    }
+
+    /// How many of them were the first of their calls.
+    pub(crate) fn first_arrivals(&self, seconds: Range<usize>) -> u32 {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        sum(&state.first_arrivals, seconds)
     }
 
     /// When the answer to a call that comes in at `now` is there; `None` if the queue is full.
-    fn admit(&self, now: Duration) -> Option<Duration> {
+    fn admit(&self, now: Duration, is_first: bool) -> Option<Duration> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         count(&mut state.arrivals, now);
+        if is_first {
+            count(&mut state.first_arrivals, now);
+        }
         let begins = state.free_at.max(now);
         if self
             .spec
@@ -123,9 +132,9 @@ impl Service<Request<()>> for Server {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, _: Request<()>) -> Self::Future {
+    fn call(&mut self, request: Request<()>) -> Self::Future {
         let now = self.start.elapsed();
-        let answer = self.admit(now);
+        let answer = self.admit(now, request.context().attempt == 1);
         let patience = self.spec.patience;
         Box::pin(async move {
             let Some(answer) = answer else {
@@ -139,6 +148,11 @@ impl Service<Request<()>> for Server {
             Ok(Response::new((), Served::default(), None))
         })
     }
+}
+
+fn sum(by_second: &[u32], seconds: Range<usize>) -> u32 {
+    let within = seconds.start.min(by_second.len())..seconds.end.min(by_second.len());
+    by_second[within].iter().sum()
 }
 
 /// Counts something that happened at `at`.

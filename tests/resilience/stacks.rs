@@ -3,7 +3,7 @@
 use std::{num::NonZeroU32, time::Duration};
 
 use serde::Deserialize;
-use tower::{Layer, ServiceBuilder, util::BoxCloneSyncService};
+use tower::{Layer, ServiceBuilder, ServiceExt, util::BoxCloneSyncService};
 use tower_bedrock::{
     Backoff, Cause, CircuitBreakerLayer, CircuitBreakers, Error, Jitter, Reactions, Request,
     Response, RetryBudget, RetryLayer,
@@ -26,8 +26,10 @@ pub(crate) enum StackKind {
     ThreeSlowAttempts,
     /// The retry layer as it comes, allowed to make calls again that got no answer in time.
     Retry,
-    /// The same over a circuit breaker as it comes.
+    /// The same over a circuit breaker as it comes, for callers who do not say how long they wait.
     RetryAndBreaker,
+    /// The same for callers who wait for half a minute, if need be for the circuit.
+    RetryAndWaiting,
 }
 
 impl StackKind {
@@ -38,6 +40,11 @@ impl StackKind {
             Self::ThreeAttempts => boxed(&naive(layer(), 50), server),
             Self::ThreeSlowAttempts => boxed(&naive(layer(), 1000), server),
             Self::Retry => boxed(&layer().retry_timeouts(true), server),
+            Self::RetryAndWaiting => {
+                let stack = Self::RetryAndBreaker.over(server, seed);
+                let waits = |request: Request<()>| request.with_timeout(Duration::from_secs(30));
+                BoxCloneSyncService::new(stack.map_request(waits))
+            }
             Self::RetryAndBreaker => {
                 let breakers = CircuitBreakers::new().with_jitter(Jitter::seeded(seed));
                 let breaker = CircuitBreakerLayer::new(breakers);

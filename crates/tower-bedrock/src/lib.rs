@@ -83,6 +83,7 @@
 #[macro_use]
 mod macros;
 
+mod answer_time;
 pub mod batch;
 #[cfg(feature = "cache")]
 pub mod cache;

@@ -115,6 +115,16 @@ impl Breaker {
         passage
     }
 
+    /// A call that was refused waits instead.
+    pub(super) const fn waits_instead(&mut self) {
+        self.refused = self.refused.saturating_sub(1);
+    }
+
+    /// A call that waited is refused after all.
+    pub(super) const fn waited_in_vain(&mut self) {
+        self.refused += 1;
+    }
+
     /// Asks once more for a call that was admitted by `ticket`: it may go while calls pass, or if it
     /// is a probe of this generation.
     pub(super) fn ask_again(

@@ -1,6 +1,6 @@
 //! The circuits of all routes.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, pin::Pin, sync::Arc, time::Duration};
 
 use tokio::{
     sync::{broadcast, watch},
@@ -19,6 +19,7 @@ use super::{
     permit::Permit,
     policy::CircuitPolicy,
     snapshot::{CircuitSnapshot, CircuitState},
+    turn::Waiting,
 };
 use crate::{
     call::CallContext,
@@ -84,6 +85,22 @@ pub(super) struct Settings {
     stops: AtomicU32,
     key: CircuitKey,
     home: Option<Region>,
+}
+
+/// A circuit that does not let a call through.
+pub(super) struct Closed {
+    pub(super) circuit: Arc<Circuit>,
+    pub(super) retry_in: Option<Duration>,
+}
+
+impl Closed {
+    /// Has the call wait, or refuses it.
+    #[cold]
+    pub(super) fn wait(self, call: &CallContext) -> Result<Pin<Box<Waiting>>, Error> {
+        let Self { circuit, retry_in } = self;
+        Waiting::begin(&circuit, call, Instant::now(), retry_in)
+            .ok_or_else(|| circuit.refuse(call, retry_in))
+    }
 }
 
 impl CircuitBreakers {
@@ -236,7 +253,7 @@ impl CircuitBreakers {
     }
 
     /// Admits a call, or refuses it.
-    pub(super) fn admit(&self, call: &mut CallContext) -> Result<Permit, Error> {
+    pub(super) fn admit(&self, call: &mut CallContext) -> Result<Permit, Closed> {
         loop {
             let circuit = self.circuit(&call.route);
             match circuit.admit() {
@@ -249,15 +266,17 @@ impl CircuitBreakers {
                 }
                 // Forgotten in this very moment.
                 Err(Refused::Forgotten) => {}
-                Err(Refused::Open { retry_in }) => return Err(circuit.refuse(call, retry_in)),
+                Err(Refused::Open { retry_in }) => return Err(Closed { circuit, retry_in }),
             }
         }
     }
 
     /// Refuses a call that would not be admitted now, and leaves it be if it would.
-    pub(super) fn refuse_early(&self, call: &CallContext) -> Result<(), Error> {
+    pub(super) fn refuse_early(&self, call: &CallContext) -> Result<(), Closed> {
         match self.known(&call.route) {
-            Some(circuit) => circuit.refuse_early(call),
+            Some(circuit) => circuit
+                .refuse_early()
+                .map_err(|retry_in| Closed { circuit, retry_in }),
             None => Ok(()),
         }
     }
@@ -312,7 +331,11 @@ impl RouteGate for CircuitBreakers {
 }
 
 fn snapshot(circuit: &Circuit, now: Instant) -> CircuitSnapshot {
-    CircuitSnapshot::new(circuit.route().clone(), circuit.view(now))
+    CircuitSnapshot::new(
+        circuit.route().clone(),
+        circuit.view(now),
+        circuit.waiting(),
+    )
 }
 
 impl Settings {

@@ -1,6 +1,6 @@
 //! A circuit that many calls share: the state machine behind a lock.
 
-use std::{fmt, time::Duration};
+use std::{fmt, task::Waker, time::Duration};
 
 use tokio::{sync::watch, time::Instant};
 
@@ -9,6 +9,7 @@ use super::{
     breakers::Settings,
     error::CircuitOpen,
     event::{CircuitEvent, CircuitTransition},
+    line::{Line, Look, Sign},
     outcome::{Change, Outcome, Refused, Ticket, View},
     snapshot::CircuitState,
 };
@@ -34,6 +35,8 @@ pub(super) struct Circuit {
     /// Where such calls have their numbers from.
     numbers: Arc<AtomicU64>,
     breaker: Mutex<Breaker>,
+    /// Locked before the breaker, where both are.
+    line: Mutex<Line>,
     watched: OnceLock<watch::Sender<CircuitState>>,
 }
 
@@ -44,12 +47,14 @@ const GENERATION: u32 = 2;
 
 impl Circuit {
     pub(super) fn new(route: Route, settings: Arc<Settings>) -> Self {
-        let breaker = Breaker::new(Instant::now(), settings.policy);
+        let now = Instant::now();
+        let breaker = Breaker::new(now, settings.policy);
         Self {
             route,
             word: AtomicU64::new(word_of(&breaker)),
             numbers: Arc::clone(breaker.numbers()),
             breaker: Mutex::new(breaker),
+            line: Mutex::new(Line::new(now)),
             watched: OnceLock::new(),
             settings,
         }
@@ -82,12 +87,11 @@ impl Circuit {
     }
 
     /// Refuses a call that would not be admitted now, and leaves it be if it would.
-    pub(super) fn refuse_early(&self, call: &CallContext) -> Result<(), Error> {
+    pub(super) fn refuse_early(&self) -> Result<(), Option<Duration>> {
         if self.passes() {
             return Ok(());
         }
-        let asked = self.lock().refuse_early(Instant::now());
-        asked.map_err(|retry_in| self.refuse(call, retry_in))
+        self.lock().refuse_early(Instant::now())
     }
 
     /// Refuses a call that was admitted by `ticket`, has stood in line since, and is no longer
@@ -107,6 +111,81 @@ impl Circuit {
             refusal: &refusal,
         });
         Error::from(refusal).with_context(call)
+    }
+
+    /// Has somebody stand in line who was refused, unless `most` do already, and returns the number
+    /// drawn.
+    pub(super) fn join(&self, most: usize) -> Option<u64> {
+        let mut line = self.line();
+        if line.len() >= most {
+            return None;
+        }
+        let number = line.join();
+        self.lock().waits_instead();
+        Some(number)
+    }
+
+    /// Has `number` stand in line again, who went and was refused.
+    pub(super) fn rejoin(&self, number: u64) {
+        self.line().rejoin(number);
+        self.lock().waits_instead();
+    }
+
+    /// Whether it is the turn of `number`.
+    pub(super) fn look(&self, number: u64, now: Instant, deadline: Instant, waker: &Waker) -> Look {
+        let mut line = self.line();
+        let view = self.lock().view(now);
+        let (look, retired) = line.look(number, now, deadline, &view, waker);
+        let next = match look {
+            Look::Come(_) => line.first(),
+            Look::Wait(_) | Look::Never => None,
+        };
+        drop(line);
+        // Dropping or waking a waker may run anything, even something that comes back here.
+        drop(retired);
+        next.into_iter().for_each(Waker::wake);
+        look
+    }
+
+    /// `number` leaves the line.
+    pub(super) fn leave(&self, number: u64) {
+        let mut line = self.line();
+        let retired = line.leave(number);
+        let next = line.first();
+        drop(line);
+        drop(retired);
+        next.into_iter().for_each(Waker::wake);
+    }
+
+    /// One who stood in line, and whose turn came in `round`, is back.
+    pub(super) fn back(&self, round: u32, sign: Sign) {
+        let mut line = self.line();
+        line.back(Instant::now(), round, sign);
+        let next = line.first();
+        drop(line);
+        next.into_iter().for_each(Waker::wake);
+    }
+
+    /// Refuses a call that has stood in line for as long as it may.
+    pub(super) fn refuse_in_line(&self, now: Instant, call: &CallContext) -> Error {
+        let view = {
+            let mut breaker = self.lock();
+            breaker.waited_in_vain();
+            breaker.view(now)
+        };
+        let retry_in = view
+            .passage
+            .map_or_else(|retry_in| retry_in, |()| Some(Duration::ZERO));
+        self.refuse(call, retry_in)
+    }
+
+    /// How many stand in line.
+    pub(super) fn waiting(&self) -> usize {
+        self.line().len()
+    }
+
+    fn line(&self) -> MutexGuard<'_, Line> {
+        self.line.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A call that was admitted by `ticket` is over.
@@ -143,6 +222,7 @@ impl Circuit {
             self.publish(breaker);
             ((), change)
         });
+        self.tell_line(CircuitState::Closed);
     }
 
     pub(super) fn view(&self, now: Instant) -> View {
@@ -202,6 +282,7 @@ impl Circuit {
         let transition = CircuitTransition::new(self.route.clone(), changed);
         self.settings.bus.push(Arc::clone(self), transition);
         drop(breaker);
+        self.tell_line(changed.to);
         self.settings.bus.deliver();
         result
     }
@@ -214,6 +295,17 @@ impl Circuit {
         if (word ^ known) & STOPS != 0 {
             self.settings.count_stop(word & STOPS != 0);
         }
+    }
+
+    /// Those in line hear that the circuit is in another state.
+    fn tell_line(&self, state: CircuitState) {
+        let mut line = self.line();
+        if state == CircuitState::Open {
+            line.open(Instant::now());
+        }
+        let first = line.first();
+        drop(line);
+        first.into_iter().for_each(Waker::wake);
     }
 
     #[inline]

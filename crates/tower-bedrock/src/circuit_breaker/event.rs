@@ -15,6 +15,14 @@ pub enum CircuitEvent<'a> {
         /// How.
         transition: &'a CircuitTransition,
     },
+    /// The turn of a call has come that waited for a circuit.
+    #[non_exhaustive]
+    Waited {
+        /// The call.
+        call: &'a CallContext,
+        /// For how long.
+        waited: Duration,
+    },
     /// A call was refused.
     #[non_exhaustive]
     Refused {

@@ -10,7 +10,11 @@ use std::{
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
-use super::{breakers::CircuitBreakers, permit::Permit};
+use super::{
+    breakers::CircuitBreakers,
+    permit::Permit,
+    turn::{Turn, Waiting},
+};
 use crate::{call::BedrockRequest, error::Error, reply::BedrockResponse};
 
 pin_project! {
@@ -30,9 +34,20 @@ pin_project! {
         /// The circuit is open.
         Refused { error: Option<Error> },
         /// Not asked for yet: the inner service is not ready.
-        Readying { service: S, request: Option<R>, breakers: CircuitBreakers },
+        Readying {
+            service: S,
+            request: Option<R>,
+            breakers: CircuitBreakers,
+            // Of a call that found the circuit open.
+            waiting: Option<Pin<Box<Waiting>>>,
+        },
         /// The inner service has the call.
-        Called { #[pin] response: F, permit: Option<Permit> },
+        Called {
+            #[pin]
+            response: F,
+            permit: Option<Permit>,
+            turn: Option<Box<Turn>>,
+        },
     }
 }
 
@@ -47,12 +62,18 @@ where
         }
     }
 
-    pub(super) const fn readying(service: S, request: R, breakers: CircuitBreakers) -> Self {
+    pub(super) const fn readying(
+        service: S,
+        request: R,
+        breakers: CircuitBreakers,
+        waiting: Option<Pin<Box<Waiting>>>,
+    ) -> Self {
         Self {
             state: State::Readying {
                 service,
                 request: Some(request),
                 breakers,
+                waiting,
             },
         }
     }
@@ -63,6 +84,7 @@ where
             state: State::Called {
                 response,
                 permit: Some(permit),
+                turn: None,
             },
         }
     }
@@ -71,7 +93,7 @@ where
 impl<S, R> Future for ResponseFuture<S, R>
 where
     R: BedrockRequest,
-    S: Service<R>,
+    S: Service<R> + Clone,
     S::Response: BedrockResponse,
     S::Error: Into<Error>,
 {
@@ -90,16 +112,54 @@ where
                     service,
                     request,
                     breakers,
+                    waiting,
                 } => {
-                    ready!(service.poll_ready(cx)).map_err(Into::into)?;
-                    let Some(mut request) = request.take() else {
+                    let Some(call) = request.as_ref().map(BedrockRequest::context) else {
                         return Poll::Pending;
                     };
-                    let permit = Some(breakers.admit(request.context_mut())?);
-                    let response = service.call(request);
-                    state.set(State::Called { response, permit });
+                    if let Some(waiting) = waiting {
+                        ready!(waiting.as_mut().poll(cx, call))?;
+                    }
+                    ready!(service.poll_ready(cx)).map_err(Into::into)?;
+                    if let Some(waiting) = waiting {
+                        let polled = waiting.as_mut().poll_sends(cx, call);
+                        if polled.is_pending() {
+                            // Another call may have what was made ready.
+                            *service = service.clone();
+                        }
+                        ready!(polled)?;
+                    }
+                    let Some(mut ready) = request.take() else {
+                        return Poll::Pending;
+                    };
+                    match breakers.admit(ready.context_mut()) {
+                        Ok(permit) => {
+                            let turn = waiting.as_mut().and_then(|waiting| waiting.as_mut().take());
+                            let response = service.call(ready);
+                            let permit = Some(permit);
+                            state.set(State::Called {
+                                response,
+                                permit,
+                                turn,
+                            });
+                        }
+                        Err(closed) => {
+                            let is_back = waiting
+                                .as_mut()
+                                .is_some_and(|waiting| waiting.as_mut().rejoin(&closed.circuit));
+                            if !is_back {
+                                *waiting = Some(closed.wait(ready.context())?);
+                            }
+                            *service = service.clone();
+                            *request = Some(ready);
+                        }
+                    }
                 }
-                StateProj::Called { response, permit } => {
+                StateProj::Called {
+                    response,
+                    permit,
+                    turn,
+                } => {
                     // Looked at where it is: a response is large, and need not be moved.
                     let mut polled = response.poll(cx).map_err(Into::into);
                     match &mut polled {
@@ -115,10 +175,16 @@ where
                             if let Some(permit) = permit.take() {
                                 permit.watch(response);
                             }
+                            if let Some(turn) = turn.take() {
+                                turn.answered();
+                            }
                         }
                         Poll::Ready(Err(error)) => {
                             if let Some(permit) = permit.take() {
                                 permit.failed(error);
+                            }
+                            if let Some(turn) = turn.take() {
+                                turn.failed(error);
                             }
                         }
                     }

@@ -5,7 +5,8 @@
 //! [`Route`](crate::Route):
 //!
 //! * **closed**, calls go through and what comes of them is counted, over a sliding window of time;
-//! * **open**, after too many failures, calls are refused at once for a cooldown;
+//! * **open**, after too many failures, nothing is sent for a cooldown: calls are refused at once, or
+//!   wait, if they have a deadline and nowhere else to go;
 //! * **half-open**, after the cooldown, a single call goes through as a probe. If it is answered the
 //!   circuit closes, if it fails the circuit opens again, for longer.
 //!
@@ -24,15 +25,18 @@ pub mod future;
 mod invalid;
 mod key;
 mod layer;
+mod line;
 mod outcome;
 mod permit;
 mod policy;
+mod ramp;
 mod recent;
 mod send_clock;
 mod snapshot;
 mod state;
 #[cfg(test)]
 mod tests;
+mod turn;
 mod window;
 
 use std::time::Duration;
@@ -53,4 +57,9 @@ pub use self::{
 /// `time` after `now`; `now` if the clock does not go so far, which no valid policy brings about.
 fn later(now: Instant, time: Duration) -> Instant {
     now.checked_add(time).unwrap_or(now)
+}
+
+/// In nanoseconds, as many as there can be.
+fn nanos(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }

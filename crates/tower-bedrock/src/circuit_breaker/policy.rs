@@ -28,6 +28,11 @@ const MAX_SERVER_HINT: Duration = Duration::from_secs(60);
 /// may go beside it.
 const PROBE_LIMIT: Duration = Duration::from_secs(10);
 
+/// Half a minute of forty calls a second; each keeps its prompt.
+const MAX_WAITING: usize = 1_000;
+/// An outage that lasts longer is none to be waited for.
+const MAX_WAIT: Duration = Duration::from_secs(60);
+
 /// When a circuit opens, for how long, and what closes it.
 ///
 /// | | by default |
@@ -39,6 +44,7 @@ const PROBE_LIMIT: Duration = Duration::from_secs(10);
 /// | … and if the server says for how long | at least that, up to 60 s |
 /// | lets through when half-open | 1 probe at a time |
 /// | closes after | 1 good probe |
+/// | has wait for it | 1000 calls, for 60 s at most |
 ///
 /// What fails is told by the row of its cause in the [`Reactions`](crate::Reactions) table:
 /// throttles, auth and validation never count. The rate counts outcomes as they come in, in exact
@@ -81,6 +87,8 @@ pub struct CircuitPolicy {
     pub(super) probes: u32,
     pub(super) successes_to_close: u32,
     pub(super) probe_limit: Duration,
+    pub(super) max_waiting: usize,
+    pub(super) max_wait: Duration,
 }
 
 /// When a call is slow, and how many may be.
@@ -110,6 +118,8 @@ impl CircuitPolicy {
             probes: 1,
             successes_to_close: 1,
             probe_limit: PROBE_LIMIT,
+            max_waiting: MAX_WAITING,
+            max_wait: MAX_WAIT,
         }
     }
 
@@ -242,6 +252,25 @@ impl CircuitPolicy {
         self
     }
 
+    /// Has so many calls wait for an open circuit that have a deadline and no next route; 1000 by
+    /// default, since each keeps its prompt. With 0, all are refused at once.
+    ///
+    /// Refuse at once where the caller has another plan that the stack does not know of: a cached
+    /// answer, or a queue of its own.
+    #[must_use]
+    pub const fn with_max_waiting(mut self, calls: usize) -> Self {
+        self.max_waiting = calls;
+        self
+    }
+
+    /// Has none of them wait for longer than this, whatever its deadline; 60 s by default, at most a
+    /// day.
+    #[must_use]
+    pub const fn with_max_wait(mut self, longest: Duration) -> Self {
+        self.max_wait = longest;
+        self
+    }
+
     /// Whether a call that stands in line below, in a token budget or a pool, is refused when its turn
     /// comes and its circuit has opened meanwhile; off by default, since it costs every call an
     /// allocation. Switch it on where lines are long and a sick route should get none of them.
@@ -302,6 +331,7 @@ impl CircuitPolicy {
             ("cooldown decay", self.cooldown_decay),
             ("server hint", self.max_server_hint),
             ("probe limit", self.probe_limit),
+            ("max wait", self.max_wait),
         ] {
             if time > DAY {
                 return Err(Invalid::TooLong {

@@ -12,9 +12,10 @@ pub enum CircuitState {
     /// Calls go through, and what comes of them is counted.
     #[default]
     Closed,
-    /// Calls are refused at once.
+    /// Calls are refused at once, or wait.
     Open,
-    /// Probes go through, a few at a time; all other calls are refused at once.
+    /// Probes go through, a few at a time; all other calls are refused at once, or
+    /// wait.
     HalfOpen,
 }
 
@@ -44,6 +45,8 @@ pub struct CircuitSnapshot {
     pub probes: usize,
     /// When a call may get through again, if none does now and that is known.
     pub retry_in: Option<Duration>,
+    /// Calls that wait for it to close.
+    pub waiting: usize,
     /// Calls that nobody waited for to their end, since the circuit is known.
     pub abandoned: u64,
     /// Calls that were refused, since the circuit is known.
@@ -73,7 +76,7 @@ impl fmt::Display for CircuitState {
 // === impl CircuitSnapshot ===
 
 impl CircuitSnapshot {
-    pub(super) fn new(route: Route, view: View) -> Self {
+    pub(super) fn new(route: Route, view: View, waiting: usize) -> Self {
         Self {
             route,
             state: view.state,
@@ -85,6 +88,7 @@ impl CircuitSnapshot {
             consecutive_failures: view.consecutive_failures,
             probes: view.probes,
             retry_in: view.passage.err().flatten(),
+            waiting,
             abandoned: view.abandoned,
             refused: view.refused,
         }

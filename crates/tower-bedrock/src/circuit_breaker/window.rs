@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::later;
+use super::{later, nanos};
 
 /// How finely the window slides: an outcome counts for the whole window, less at most one part of
 /// so many.
@@ -105,8 +105,4 @@ impl Window {
 
 const fn slot(number: u64) -> usize {
     (number % BUCKETS as u64) as usize
-}
-
-fn nanos(time: Duration) -> u64 {
-    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }

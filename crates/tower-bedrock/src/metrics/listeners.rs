@@ -118,6 +118,9 @@ impl Metrics {
                 let labels = metrics.labels().of(&CIRCUIT_TRANSITIONS, values);
                 recorder::counter(&CIRCUIT_TRANSITIONS, labels).increment(1);
             }
+            CircuitEvent::Waited { waited, .. } => {
+                metrics.waited("circuit_breaker", Cause::CircuitOpen, *waited);
+            }
             CircuitEvent::Refused { call, .. } => {
                 metrics.refused(call, "circuit_breaker", Cause::CircuitOpen, "circuit");
             }

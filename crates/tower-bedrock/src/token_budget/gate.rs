@@ -5,7 +5,6 @@ use std::{collections::HashMap, task::Waker, time::Duration};
 use tokio::time::Instant;
 
 use super::{
-    answer_time::AnswerTime,
     calibration::Calibration,
     error::{BudgetExhausted, ExhaustedReason},
     estimate::Estimate,
@@ -19,6 +18,7 @@ use super::{
     turnstile::Turnstile,
 };
 use crate::{
+    answer_time::AnswerTime,
     call::CallContext,
     cause::Limit,
     route::QuotaKey,

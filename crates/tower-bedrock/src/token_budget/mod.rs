@@ -12,7 +12,6 @@
 
 mod adopt;
 mod allowance;
-mod answer_time;
 mod calibration;
 mod charge;
 mod error;

@@ -159,6 +159,12 @@ pub(crate) fn circuit(event: &CircuitEvent<'_>) {
             reason = transition.reason.as_str(),
             "a circuit changed",
         ),
+        CircuitEvent::Waited { call, waited } => debug!(
+            target: "tower_bedrock::circuit_breaker",
+            route = %call.route,
+            wait_seconds = waited.as_secs_f64(),
+            "a call waited for a circuit",
+        ),
         CircuitEvent::Refused { refusal, .. } => debug!(
             target: "tower_bedrock::circuit_breaker",
             route = %refusal.route(),

@@ -15,6 +15,7 @@ mod slow;
 mod streams;
 mod threads;
 mod told;
+mod waiting;
 mod window;
 
 use std::{

@@ -1,16 +1,16 @@
 //! How long answers take.
 
-/// How long the answers of one ledger take, learned from the last ones: their mean, and how far they
+/// How long the answers of one kind take, learned from the last ones: their mean, and how far they
 /// stray from it, smoothed as TCP smooths round trips (RFC 6298).
 #[derive(Debug, Default)]
-pub(super) struct AnswerTime {
+pub(crate) struct AnswerTime {
     mean: u64,
     strays: u64,
 }
 
 impl AnswerTime {
     /// An answer took so long, from when its call was sent to its end.
-    pub(super) const fn observe(&mut self, took: u64) {
+    pub(crate) const fn observe(&mut self, took: u64) {
         if self.mean == 0 {
             self.mean = took;
             self.strays = took / 2;
@@ -23,9 +23,13 @@ impl AnswerTime {
 
     /// How much of the time that a call has left is to be kept for its answer. No more than half of
     /// it: answers differ, and one that is waited for in vain is better than none that is waited for.
-    pub(super) fn reserve(&self, left: u64) -> u64 {
-        let answer = self.mean.saturating_add(self.strays.saturating_mul(2));
-        answer.min(left / 2)
+    pub(crate) fn reserve(&self, left: u64) -> u64 {
+        self.expected().min(left / 2)
+    }
+
+    /// Within what time nearly all answers are there; 0 before anything is known.
+    pub(crate) const fn expected(&self) -> u64 {
+        self.mean.saturating_add(self.strays.saturating_mul(2))
     }
 }
 
