@@ -202,7 +202,11 @@ async fn whoever_is_dropped_leaves_its_place() {
         let start = Instant::now();
         sleep(dropped_after).await;
         if dropped_after >= secs(5) {
-            poll_fn(|cx| Poll::Ready(drop(first.as_mut().poll(cx)))).await;
+            poll_fn(|cx| {
+                drop(first.as_mut().poll(cx));
+                Poll::Ready(())
+            })
+            .await;
         }
         drop(first);
         second.await.unwrap().unwrap();
