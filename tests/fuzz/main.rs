@@ -1,6 +1,12 @@
 //! Input from outside that nobody promised to be sound: whatever it is, nothing panics or hangs.
 //!
-//! `PROPTEST_CASES=1000000 cargo test --test fuzz` goes on for longer.
+//! `PROPTEST_CASES=1000000 cargo test --test fuzz` goes on for longer; `cargo xtask fuzz` looks where
+//! the code leads.
+
+mod corpus;
+#[allow(unreachable_pub, reason = "for the fuzzer it is a library of its own")]
+#[path = "targets/src/lib.rs"]
+mod targets;
 
 use std::time::Duration;
 

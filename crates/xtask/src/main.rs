@@ -1,10 +1,11 @@
 //! The commands that README and CI use: `cargo xtask test`, `cargo xtask check`,
 //! `cargo xtask foreign`, `cargo xtask browser`, `cargo xtask metrics-table`, `cargo xtask ops`,
-//! `cargo xtask loom`, `cargo xtask soak`, `cargo xtask bench-instructions`.
+//! `cargo xtask loom`, `cargo xtask soak`, `cargo xtask fuzz`, `cargo xtask bench-instructions`.
 
 mod browser;
 mod check;
 mod foreign;
+mod fuzz;
 mod instructions;
 mod interleavings;
 mod ops;
@@ -66,6 +67,11 @@ enum Command {
     /// Runs the layers' cores in every order of their threads, under loom, and the layers together in many
     /// orders, under shuttle.
     Loom(interleavings::Interleavings),
+    /// Runs libFuzzer on each target of `tests/fuzz`, or on one.
+    ///
+    /// Needs a nightly compiler and cargo-fuzz, and says so. What an input does to a target that it
+    /// breaks is replayed by the workspace's own tests once it is in `tests/fuzz/corpus`.
+    Fuzz(fuzz::Fuzz),
     /// Runs seeds of chaos in virtual time, many more than the tests do, and tells those that fail; or
     /// with `--real` restarts a service over real sockets for minutes, and watches the memory.
     Soak(soak::Soak),
@@ -78,6 +84,7 @@ fn main() -> ExitCode {
         Command::Foreign => foreign::all(),
         Command::Browser => browser::all(),
         Command::Loom(how) => interleavings::all(&how),
+        Command::Fuzz(fuzz) => fuzz::fuzz(&fuzz),
         Command::Soak(soak) => soak::soak(&soak),
         Command::Ops { write, live } => ops::all(write, live),
         Command::BenchInstructions { bless } => instructions::all(bless),

@@ -6,13 +6,14 @@ use bytes::{Buf, Bytes};
 use bytes_utils::SegmentedBuf;
 
 use crate::{
+    call::Operation,
     error::{ErrorDetails, RawError},
     stream::{EventFacts, wire},
 };
 
 /// What comes in frames, as far as it has been read. Shares the bytes that it is given.
-#[derive(Default)]
 pub(super) struct Frames {
+    operation: Operation,
     decoder: MessageFrameDecoder,
     unread: SegmentedBuf<Bytes>,
     /// The frames are damaged: what follows means nothing.
@@ -29,6 +30,16 @@ pub(super) enum Heard {
 }
 
 impl Frames {
+    pub(super) fn of(operation: Operation) -> Self {
+        Self {
+            operation,
+            decoder: MessageFrameDecoder::default(),
+            unread: SegmentedBuf::new(),
+            is_garbled: false,
+            is_within_frame: false,
+        }
+    }
+
     pub(super) fn push(&mut self, chunk: Bytes) {
         if !self.is_garbled {
             self.unread.push(chunk);
@@ -44,7 +55,7 @@ impl Frames {
         match self.decoder.decode_frame(&mut self.unread) {
             Ok(DecodedFrame::Complete(message)) => {
                 self.is_within_frame = false;
-                Some(heard(&message))
+                Some(heard(self.operation, &message))
             }
             Ok(_) => {
                 self.is_within_frame |= has_unread;
@@ -68,7 +79,7 @@ impl Frames {
     }
 }
 
-fn heard(message: &Message) -> Heard {
+fn heard(operation: Operation, message: &Message) -> Heard {
     let header = |name: &str| {
         let mut headers = message.headers().iter();
         let header = headers.find(|header| header.name().as_str() == name)?;
@@ -90,7 +101,7 @@ fn heard(message: &Message) -> Heard {
         }
         _ => {
             let name = header(":event-type").unwrap_or_default();
-            let facts = wire::facts(name, message.payload());
+            let facts = wire::facts(operation, name, message.payload());
             if facts.is_error {
                 return Heard::Broken(wire::error(message.payload()));
             }

@@ -78,7 +78,7 @@ impl Tap {
         Self {
             inner: Some(inner),
             ahead: VecDeque::new(),
-            frames: Frames::default(),
+            frames: Frames::of(call.operation),
             lifecycle,
             watchers: Mutex::default(),
             has_ended: false,

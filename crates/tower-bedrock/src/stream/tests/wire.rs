@@ -219,7 +219,11 @@ fn escapes_are_not_counted_as_they_are_written() {
         (r#"{"delta":{"reasoningContent":{"signature":"abc"}}}"#, 0),
         ("cut", 0),
     ] {
-        let facts = wire::facts("contentBlockDelta", json.as_bytes());
+        let facts = wire::facts(
+            Operation::ConverseStream,
+            "contentBlockDelta",
+            json.as_bytes(),
+        );
         assert_eq!(facts.output_bytes, bytes, "{json}");
         assert!(facts.is_content && facts.has_known_end);
     }
@@ -229,10 +233,15 @@ fn escapes_are_not_counted_as_they_are_written() {
 /// tells nothing.
 #[test]
 fn frames_tell_as_events_do() {
-    assert!(wire::facts("messageStop", b"{}").is_end);
-    let start = wire::facts("messageStart", br#"{"role":"assistant"}"#);
+    let conversed =
+        |name: &str, payload: &[u8]| wire::facts(Operation::ConverseStream, name, payload);
+    let invoked = |name: &str, payload: &[u8]| {
+        wire::facts(Operation::InvokeModelWithResponseStream, name, payload)
+    };
+    assert!(conversed("messageStop", b"{}").is_end);
+    let start = conversed("messageStart", br#"{"role":"assistant"}"#);
     assert!(!start.is_content && start.has_known_end);
-    let metadata = wire::facts(
+    let metadata = conversed(
         "metadata",
         br#"{"usage":{"inputTokens":7,"outputTokens":5,"totalTokens":12},"metrics":{"latencyMs":1},"serviceTier":{"type":"flex"},"p":"abc"}"#,
     );
@@ -240,18 +249,22 @@ fn frames_tell_as_events_do() {
     assert!(metadata.counts_are_final);
     assert_eq!(metadata.tier, Some(crate::route::ServiceTier::Flex));
     // {"type":"message_stop"}
-    let chunk = wire::facts(
+    let chunk = invoked(
         "chunk",
         br#"{"bytes":"eyJ0eXBlIjoibWVzc2FnZV9zdG9wIn0=","p":"a"}"#,
     );
     assert!(chunk.is_end);
     for (name, payload) in [("chunk", "{}"), ("chunk", r#"{"bytes":"%"}"#)] {
         assert_eq!(
-            wire::facts(name, payload.as_bytes()),
+            invoked(name, payload.as_bytes()),
             EventFacts::default(),
             "{payload}"
         );
     }
+    // What ends the answer of one operation is no event of the other's.
+    assert_eq!(invoked("messageStop", b"{}"), EventFacts::default());
+    let end = br#"{"bytes":"eyJ0eXBlIjoibWVzc2FnZV9zdG9wIn0="}"#;
+    assert!(!conversed("chunk", end).is_end);
 }
 
 /// An error that a model reports in a format of its own is no content and no end, and tells what it

@@ -12,15 +12,20 @@ pub(crate) use self::{
     refusal::chunk_error,
 };
 use super::facts::EventFacts;
-use crate::error::{ErrorDetails, RawError};
+use crate::{
+    call::Operation,
+    error::{ErrorDetails, RawError},
+};
 
-/// What an event frame tells: its `:event-type` and its payload. An event that is not known, or
-/// cannot be read, tells nothing: that is for whoever reads it to complain about.
-pub(crate) fn facts(event_type: &str, payload: &[u8]) -> EventFacts {
-    if event_type != "chunk" {
+/// What an event frame tells: whose answer it is in, its `:event-type` and its payload. An event that
+/// is not known, or not the operation's, or cannot be read, tells nothing: that is for whoever reads it
+/// to complain about.
+pub(crate) fn facts(operation: Operation, event_type: &str, payload: &[u8]) -> EventFacts {
+    if operation != Operation::InvokeModelWithResponseStream {
         return converse::facts(event_type, payload);
     }
-    chunk(payload).map_or_else(EventFacts::default, |bytes| chunk_facts(&bytes))
+    let chunk = (event_type == "chunk").then(|| chunk(payload)).flatten();
+    chunk.map_or_else(EventFacts::default, |bytes| chunk_facts(&bytes))
 }
 
 /// The error that an event frame is whose facts say so.
