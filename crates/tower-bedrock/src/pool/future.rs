@@ -18,7 +18,6 @@ use super::{
     event::PoolEvent,
     permit::{Permit, Turn},
     places::Places,
-    pools::Pools,
 };
 use crate::{
     call::{BedrockRequest, CallContext},
@@ -56,14 +55,13 @@ pin_project! {
 struct Before<S, R> {
     service: S,
     request: Option<R>,
-    pools: Pools,
     late: LateSend,
     stage: Stage,
 }
 
 enum Stage {
     /// The call has not asked for a place yet.
-    Asking,
+    Asking { places: Option<Arc<Places>> },
     /// It stands in line.
     Waiting(Pin<Box<Waiting>>),
     /// It has a place, and waits for the inner service to be ready.
@@ -72,7 +70,10 @@ enum Stage {
         number: Option<u64>,
     },
     /// It has waited, and gives way to what has come between above.
-    Late { number: Option<u64> },
+    Late {
+        places: Option<Arc<Places>>,
+        number: Option<u64>,
+    },
 }
 
 pin_project! {
@@ -90,13 +91,14 @@ where
     S: Service<R>,
 {
     #[inline]
-    pub(super) fn new(service: S, request: R, pools: Pools) -> Self {
+    pub(super) fn new(service: S, request: R, places: Arc<Places>) -> Self {
         let before = Before {
             service,
             request: Some(request),
-            pools,
             late: LateSend::default(),
-            stage: Stage::Asking,
+            stage: Stage::Asking {
+                places: Some(places),
+            },
         };
         Self {
             state: State::Before { before },
@@ -157,21 +159,34 @@ where
         };
         loop {
             match &mut self.stage {
-                Stage::Asking => match self.pools.ask(call, None) {
-                    Ok(stage) => self.stage = stage,
-                    Err(error) => {
-                        self.late.waits(call);
-                        return Poll::Ready(Err(error));
+                Stage::Asking { places } => {
+                    let Some(places) = places.take() else {
+                        return Poll::Pending;
+                    };
+                    match places.take() {
+                        Ok(permit) => {
+                            self.stage = Stage::Readying {
+                                permit: Some(permit),
+                                number: None,
+                            }
+                        }
+                        Err(places) => match ask(&places, call, None) {
+                            Ok(stage) => self.stage = stage,
+                            Err(error) => {
+                                self.late.waits(call);
+                                return Poll::Ready(Err(error));
+                            }
+                        },
                     }
-                },
+                }
                 Stage::Waiting(waiting) => {
                     match ready!(waiting.as_mut().poll(cx, call, &mut self.late)) {
                         Ok(stage) => self.stage = stage,
                         Err((places, reason)) => {
                             // It leaves the line first.
-                            self.stage = Stage::Asking;
+                            self.stage = Stage::Asking { places: None };
                             let refusal = places.refuse(reason);
-                            return Poll::Ready(Err(self.pools.refused(call, refusal)));
+                            return Poll::Ready(Err(refused(&places, call, refusal)));
                         }
                     }
                 }
@@ -199,7 +214,8 @@ where
                             // What the instance has reserved is of no use to it meanwhile.
                             self.service = self.service.clone();
                             let number = *number;
-                            self.stage = Stage::Late { number };
+                            let places = permit.as_ref().and_then(Permit::places).cloned();
+                            self.stage = Stage::Late { places, number };
                             return Poll::Pending;
                         }
                         Poll::Ready(Err(error)) => {
@@ -213,9 +229,12 @@ where
                         None => Poll::Pending,
                     };
                 }
-                Stage::Late { number } => {
+                Stage::Late { places, number } => {
                     ready!(self.late.poll_sends(call, cx))?;
-                    match self.pools.ask(call, *number) {
+                    let Some(places) = places else {
+                        return Poll::Pending;
+                    };
+                    match ask(places, call, *number) {
                         Ok(stage) => self.stage = stage,
                         Err(error) => {
                             self.late.waits(call);
@@ -264,53 +283,55 @@ impl Waiting {
     }
 }
 
-impl Pools {
-    /// What comes of a call at first, or of one that stood in line as `number` before.
-    fn ask(&self, call: &CallContext, number: Option<u64>) -> Result<Stage, Error> {
-        let places = self.of_call(call);
-        let settings = places.settings();
-        let asked = match number {
-            Some(number) => Ok(Err(places.rejoin(number))),
-            None => places.ask(settings.max_waiting_of(call)),
-        };
-        match asked {
-            Ok(Ok(permit)) => Ok(Stage::Readying {
-                permit: Some(permit),
-                number: None,
-            }),
-            // Its deadline had passed when it came.
-            Ok(Err(number)) if has_expired(call) => {
-                places.leave(number);
-                Err(expired(call))
-            }
-            Ok(Err(number)) => {
-                let since = Instant::now();
-                let by_wait = (since.checked_add(settings.max_wait_of(call)))
-                    .map(|until| (SaturatedReason::MaxWait, until));
-                let by_deadline = call
-                    .deadline
-                    .map(|deadline| (SaturatedReason::Deadline, deadline));
-                let limits = by_deadline.into_iter().chain(by_wait);
-                let limit = limits.min_by_key(|(_, until)| *until);
-                let limit = limit.unwrap_or((SaturatedReason::MaxWait, since + FOREVER));
-                Ok(Stage::Waiting(Box::pin(Waiting {
-                    turn: Turn::new(places, number),
-                    since,
-                    limit,
-                    timer: sleep_until(limit.1.min(since + FOREVER)),
-                })))
-            }
-            Err(refusal) => Err(self.refused(call, refusal)),
-        }
+/// What comes of a call at first, or of one that stood in line as `number` before.
+fn ask(places: &Arc<Places>, call: &CallContext, number: Option<u64>) -> Result<Stage, Error> {
+    let settings = places.settings();
+    let asked = match number {
+        Some(number) => Ok(Err(places.rejoin(number))),
+        None => places.ask(settings.max_waiting_of(call)),
+    };
+    match asked {
+        Ok(Ok(permit)) => Ok(Stage::Readying {
+            permit: Some(permit),
+            number: None,
+        }),
+        Ok(Err(number)) => stand_in_line(places, call, number),
+        Err(refusal) => Err(refused(places, call, refusal)),
     }
+}
 
-    fn refused(&self, call: &CallContext, refusal: PoolSaturated) -> Error {
-        self.settings().tell(&PoolEvent::Refused {
-            call,
-            refusal: &refusal,
-        });
-        Error::from(refusal).with_context(call)
+/// Has a call wait that drew `number`.
+#[cold]
+fn stand_in_line(places: &Arc<Places>, call: &CallContext, number: u64) -> Result<Stage, Error> {
+    // Its deadline had passed when it came.
+    if has_expired(call) {
+        places.leave(number);
+        return Err(expired(call));
     }
+    let since = Instant::now();
+    let by_wait = (since.checked_add(places.settings().max_wait_of(call)))
+        .map(|until| (SaturatedReason::MaxWait, until));
+    let by_deadline = call
+        .deadline
+        .map(|deadline| (SaturatedReason::Deadline, deadline));
+    let limits = by_deadline.into_iter().chain(by_wait);
+    let limit = limits.min_by_key(|(_, until)| *until);
+    let limit = limit.unwrap_or((SaturatedReason::MaxWait, since + FOREVER));
+    Ok(Stage::Waiting(Box::pin(Waiting {
+        turn: Turn::new(Arc::clone(places), number),
+        since,
+        limit,
+        timer: sleep_until(limit.1.min(since + FOREVER)),
+    })))
+}
+
+#[cold]
+fn refused(places: &Places, call: &CallContext, refusal: PoolSaturated) -> Error {
+    places.settings().tell(&PoolEvent::Refused {
+        call,
+        refusal: &refusal,
+    });
+    Error::from(refusal).with_context(call)
 }
 
 fn has_expired(call: &CallContext) -> bool {

@@ -145,7 +145,8 @@ where
 
     #[inline]
     fn call(&mut self, request: R) -> Self::Future {
-        ResponseFuture::new(self.inner.clone(), request, self.pools.clone())
+        let places = self.pools.of_call(request.context());
+        ResponseFuture::new(self.inner.clone(), request, places)
     }
 }
 

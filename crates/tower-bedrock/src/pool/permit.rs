@@ -33,6 +33,11 @@ impl Permit {
         }
     }
 
+    /// The pool that the place is in, until it is given back.
+    pub(super) const fn places(&self) -> Option<&Arc<Places>> {
+        self.places.as_ref()
+    }
+
     /// The call has failed.
     pub(super) fn failed(mut self, error: &Error) {
         self.give_back_failed(error);
@@ -46,6 +51,7 @@ impl Permit {
         self.give_back(Sign::of(error.cause(), is_of_one_model));
     }
 
+    #[inline]
     fn give_back(&mut self, sign: Sign) {
         if let Some(places) = self.places.take() {
             places.give_back(self.number, sign);
@@ -64,6 +70,7 @@ impl Watcher for Permit {
 }
 
 impl Drop for Permit {
+    #[inline]
     fn drop(&mut self) {
         self.give_back(Sign::Nothing);
     }

@@ -51,6 +51,7 @@ impl Permits {
     }
 
     /// Takes a place, if one is free that nobody waits for.
+    #[inline]
     pub(super) fn take(&mut self) -> bool {
         let is_free = self.has_free();
         if is_free {
@@ -60,6 +61,7 @@ impl Permits {
     }
 
     /// Whether a place is free that nobody waits for.
+    #[inline]
     pub(super) fn has_free(&self) -> bool {
         self.line.is_empty() && self.taken < self.limit
     }
@@ -105,6 +107,7 @@ impl Permits {
     }
 
     /// Gives a place back.
+    #[inline]
     pub(super) const fn give_back(&mut self) {
         self.taken = self.taken.saturating_sub(1);
     }
@@ -125,6 +128,7 @@ impl Permits {
         }
     }
 
+    #[inline]
     fn occupy(&mut self) {
         self.taken += 1;
         self.most_taken = self.most_taken.max(self.taken);

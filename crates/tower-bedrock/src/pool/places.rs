@@ -72,6 +72,19 @@ impl Places {
         &self.settings
     }
 
+    /// Takes a place if one is free that nobody waits for.
+    #[inline]
+    pub(super) fn take(self: Arc<Self>) -> Result<Permit, Arc<Self>> {
+        let mut state = self.lock();
+        if !state.permits.take() {
+            drop(state);
+            return Err(self);
+        }
+        let number = self.admitted(&mut state);
+        drop(state);
+        Ok(Permit::new(self, number))
+    }
+
     /// Takes a place if one is free, else one in the line, if that may be longer.
     pub(super) fn ask(
         self: &Arc<Self>,
@@ -126,6 +139,18 @@ impl Places {
 
     /// Gives back the place of the `number`th call, of which `sign` is what came.
     pub(super) fn give_back(&self, number: u64, sign: Sign) {
+        let mut state = self.lock();
+        if state.adaptation.is_some() || state.permits.waiting() > 0 {
+            drop(state);
+            return self.give_back_and_grant(number, sign);
+        }
+        // Nobody is to be told, and there is nothing to learn.
+        state.permits.give_back();
+        self.publish(&state);
+    }
+
+    #[cold]
+    fn give_back_and_grant(&self, number: u64, sign: Sign) {
         let (from, to) = self.change(|state| {
             let (from, in_flight) = (state.permits.limit(), state.permits.taken());
             let sent = state.admitted;
@@ -186,11 +211,18 @@ impl Places {
     }
 
     fn admit(self: &Arc<Self>, mut state: MutexGuard<'_, State>) -> Permit {
-        let number = state.admitted;
-        state.admitted += 1;
-        self.publish(&state);
+        let number = self.admitted(&mut state);
         drop(state);
         Permit::new(Arc::clone(self), number)
+    }
+
+    /// A call has got its place. Returns its number.
+    #[inline]
+    fn admitted(&self, state: &mut State) -> u64 {
+        let number = state.admitted;
+        state.admitted += 1;
+        self.publish(state);
+        number
     }
 
     fn refusal(&self, state: &State, reason: SaturatedReason) -> PoolSaturated {
@@ -223,14 +255,20 @@ impl Places {
         let has_free = state.permits.has_free();
         if self.has_free.load(Ordering::Relaxed) != has_free {
             self.has_free.store(has_free, Ordering::Release);
-            if has_free {
-                self.settings.full.remove();
-            } else {
-                self.settings.full.add();
-            }
+            self.count(has_free);
         }
     }
 
+    #[cold]
+    fn count(&self, has_free: bool) {
+        if has_free {
+            self.settings.full.remove();
+        } else {
+            self.settings.full.add();
+        }
+    }
+
+    #[inline]
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

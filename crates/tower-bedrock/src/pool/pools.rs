@@ -230,11 +230,8 @@ impl Pools {
         all.iter().map(|places| places.snapshot()).collect()
     }
 
-    pub(super) fn settings(&self) -> &Settings {
-        &self.0.settings
-    }
-
     /// The pool of a call.
+    #[inline]
     pub(super) fn of_call(&self, call: &CallContext) -> Arc<Places> {
         let settings = &*self.0.settings;
         if settings.key.is_some() {
@@ -247,6 +244,7 @@ impl Pools {
     }
 
     /// The pool of a region, if it is one of the first.
+    #[inline]
     fn first_of(&self, region: Option<&Region>) -> Option<&Arc<Places>> {
         let mut first = self.0.first.iter().map_while(OnceLock::get);
         first.find(|places| places.key().is_of(region))

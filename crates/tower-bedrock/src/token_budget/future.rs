@@ -18,7 +18,7 @@ use super::{
     event::TokenBudgetEvent,
     gate::{Admission, Gate},
     hold::Hold,
-    layer::{Config, Rules},
+    layer::Config,
     settlement::Settlement,
     terms::{Draw, Need},
     turnstile::Turnstile,
@@ -51,7 +51,7 @@ pin_project! {
         /// The inner service does not have the call yet.
         Before { before: Before<S, R, E> },
         /// The inner service has it.
-        Called { #[pin] response: F, held: Option<(Hold, Arc<Rules>)> },
+        Called { #[pin] response: F, held: Option<(Hold, Arc<Config<E>>)> },
     }
 }
 
@@ -59,7 +59,8 @@ pin_project! {
 struct Before<S, R, E> {
     service: S,
     request: Option<R>,
-    config: Arc<Config<E>>,
+    /// Goes along with the call when the inner service has it.
+    config: Option<Arc<Config<E>>>,
     late: LateSend,
     stage: Stage,
 }
@@ -90,7 +91,7 @@ where
         let before = Before {
             service,
             request: Some(request),
-            config,
+            config: Some(config),
             late: LateSend::default(),
             stage: Stage::Asking,
         };
@@ -116,14 +117,14 @@ where
             match state.as_mut().project() {
                 StateProj::Before { before } => {
                     let hold = ready!(before.poll_admission(cx))?;
-                    let Some(mut request) = before.request.take() else {
+                    let taken = (before.request.take(), before.config.take());
+                    let (Some(mut request), Some(config)) = taken else {
                         return Poll::Pending;
                     };
                     if let Some(hold) = &hold {
                         request.context_mut().send_signal = hold.signal();
                     }
-                    let rules = &before.config.rules;
-                    let held = hold.map(|hold| (hold, Arc::clone(rules)));
+                    let held = hold.map(|hold| (hold, config));
                     let response = before.service.call(request);
                     state.set(State::Called { response, held });
                 }
@@ -131,9 +132,9 @@ where
                     // Looked at where it is: a response is large, and need not be moved.
                     let mut polled = response.poll(cx).map_err(Into::into);
                     if let Poll::Ready(result) = &mut polled
-                        && let Some((hold, rules)) = held.take()
+                        && let Some((hold, config)) = held.take()
                     {
-                        let settlement = Settlement::new(hold, rules);
+                        let settlement = Settlement::new(hold, config);
                         match result {
                             Ok(response) => response.watch(settlement),
                             Err(error) => settlement.failed(error),
@@ -155,37 +156,35 @@ where
 {
     /// Waits to be admitted, and for the inner service to be ready.
     fn poll_admission(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Hold>, Error>> {
-        let Some(request) = &mut self.request else {
+        let (Some(request), Some(config)) = (&mut self.request, &self.config) else {
             return Poll::Pending;
         };
         loop {
             self.stage = match &mut self.stage {
-                Stage::Asking => match self.config.ask(request) {
+                Stage::Asking => match config.ask(request) {
                     Asked::Passes => Stage::Readying { hold: None },
                     Asked::Admitted(hold) => Stage::Readying { hold: Some(hold) },
                     Asked::Counts(count) => Stage::Counting(count),
-                    Asked::Stands(need) => {
-                        self.config.stand_in_line(request, need, &mut self.late)?
-                    }
+                    Asked::Stands(need) => config.stand_in_line(request, need, &mut self.late)?,
                 },
                 Stage::Counting(count) => {
                     let counted = ready!(count.as_mut().poll(cx));
                     if let Some(tokens) = counted {
-                        self.config.learn_count(request.context(), tokens);
+                        config.learn_count(request.context(), tokens);
                     }
-                    let need = self.config.need(request, counted);
-                    self.config.stand_in_line(request, need, &mut self.late)?
+                    let need = config.need(request, counted);
+                    config.stand_in_line(request, need, &mut self.late)?
                 }
                 Stage::Waiting(waiting) => {
                     let passed = ready!(waiting.turnstile.poll_pass(cx));
                     let waited = Instant::now().saturating_duration_since(waiting.since);
                     let call = request.context();
-                    let sent = passed.map_err(|refusal| self.config.refuse(call, refusal))?;
+                    let sent = passed.map_err(|refusal| config.refuse(call, refusal))?;
                     let gate = Arc::clone(waiting.turnstile.gate());
-                    let line = self.config.line;
+                    let line = config.line;
                     let hold = Hold::of_waiter(gate, call, waiting.draw, line, sent);
                     let event = TokenBudgetEvent::Waited { call, waited };
-                    self.config.rules.tell(&event);
+                    config.rules.tell(&event);
                     Stage::Readying { hold: Some(hold) }
                 }
                 Stage::Readying { hold } => {

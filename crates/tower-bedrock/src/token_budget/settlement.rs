@@ -4,7 +4,9 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
-use super::{charge::FailureCharge, event::TokenBudgetEvent, gate::Gate, hold::Hold, layer::Rules};
+use super::{
+    charge::FailureCharge, event::TokenBudgetEvent, gate::Gate, hold::Hold, layer::Config,
+};
 use crate::{
     cause::Limit,
     clock,
@@ -13,22 +15,22 @@ use crate::{
 };
 
 /// Settles a hold when its call is over.
-pub(super) struct Settlement {
+pub(super) struct Settlement<E> {
     /// Taken when it is settled.
     hold: Option<Hold>,
     usage: Option<Usage>,
     /// In the place of usage, for a stream that does not tell it.
     estimate: Option<UsageEstimate>,
-    rules: Arc<Rules>,
+    config: Arc<Config<E>>,
 }
 
-impl Settlement {
-    pub(super) const fn new(hold: Hold, rules: Arc<Rules>) -> Self {
+impl<E> Settlement<E> {
+    pub(super) const fn new(hold: Hold, config: Arc<Config<E>>) -> Self {
         Self {
             hold: Some(hold),
             usage: None,
             estimate: None,
-            rules,
+            config,
         }
     }
 
@@ -47,13 +49,13 @@ impl Settlement {
         }
         // A stream that had begun: it was admitted, and has used what came of it.
         if let Some(estimate) = &self.estimate {
-            if self.rules.reactions.of(error).limit == Some(Limit::TokensPerDay) {
+            if self.config.rules.reactions.of(error).limit == Some(Limit::TokensPerDay) {
                 self.close_day(&hold.gate_arc(), now);
             }
             return hold.settle_estimate(now, estimate);
         }
         // Our own layers' refusals teach nothing: they come from our own limits.
-        let limit = self.rules.reactions.of(error).limit;
+        let limit = self.config.rules.reactions.of(error).limit;
         match limit.filter(|_| !error.cause().is_own_refusal()) {
             Some(Limit::TokensPerDay) => {
                 // Closed first, so that nobody goes on what comes back.
@@ -61,7 +63,7 @@ impl Settlement {
                 hold.give_back(now);
             }
             Some(limit) => self.learn(hold, now, limit),
-            None => match self.rules.charges.get(error.cause()) {
+            None => match self.config.rules.charges.get(error.cause()) {
                 FailureCharge::Nothing => hold.give_back(now),
                 FailureCharge::Input => hold.settle_input(now),
                 FailureCharge::Hold => hold.lapse(now),
@@ -69,41 +71,8 @@ impl Settlement {
         }
     }
 
-    fn learn(&self, hold: Hold, now: Instant, limit: Limit) {
-        let gate = hold.gate_arc();
-        if let Some(learned) = hold.refused(now, limit) {
-            self.rules.tell(&TokenBudgetEvent::Learned {
-                key: gate.key(),
-                limit,
-                learned,
-            });
-        }
-    }
-
-    fn close_day(&self, gate: &Gate, now: Instant) {
-        let until = self.rules.quotas.closes_until(gate, now);
-        gate.at(now, |state| state.ledger.close(until));
-        let closed_for = Duration::from_nanos(until.saturating_sub(gate.time(now)));
-        self.rules.tell(&TokenBudgetEvent::DayUsedUp {
-            key: gate.key(),
-            closed_for,
-        });
-    }
-}
-
-impl Watcher for Settlement {
-    fn usage(&mut self, usage: &Usage) {
-        self.usage = Some(*usage);
-    }
-
-    fn estimate(&mut self, estimate: &UsageEstimate) {
-        self.estimate = Some(*estimate);
-    }
-
-    fn finish(&mut self, finish: Finish<'_>) {
-        if let Finish::Failed(error) = finish {
-            return self.settle_failure(error);
-        }
+    /// The call is over, and has not failed.
+    fn settle(&mut self) {
         // Where nothing is known, the hold stays until it has aged out.
         let Some(hold) = self
             .hold
@@ -118,12 +87,49 @@ impl Watcher for Settlement {
             (None, None) => {}
         }
     }
+
+    fn learn(&self, hold: Hold, now: Instant, limit: Limit) {
+        let gate = hold.gate_arc();
+        if let Some(learned) = hold.refused(now, limit) {
+            self.config.rules.tell(&TokenBudgetEvent::Learned {
+                key: gate.key(),
+                limit,
+                learned,
+            });
+        }
+    }
+
+    fn close_day(&self, gate: &Gate, now: Instant) {
+        let until = self.config.rules.quotas.closes_until(gate, now);
+        gate.at(now, |state| state.ledger.close(until));
+        let closed_for = Duration::from_nanos(until.saturating_sub(gate.time(now)));
+        self.config.rules.tell(&TokenBudgetEvent::DayUsedUp {
+            key: gate.key(),
+            closed_for,
+        });
+    }
 }
 
-impl Drop for Settlement {
+impl<E: Send + Sync + 'static> Watcher for Settlement<E> {
+    fn usage(&mut self, usage: &Usage) {
+        self.usage = Some(*usage);
+    }
+
+    fn estimate(&mut self, estimate: &UsageEstimate) {
+        self.estimate = Some(*estimate);
+    }
+
+    fn finish(&mut self, finish: Finish<'_>) {
+        match finish {
+            Finish::Failed(error) => self.settle_failure(error),
+            Finish::Complete | Finish::Abandoned => self.settle(),
+        }
+    }
+}
+impl<E> Drop for Settlement<E> {
     fn drop(&mut self) {
         if self.hold.is_some() {
-            self.finish(Finish::Abandoned);
+            self.settle();
         }
     }
 }
