@@ -1,4 +1,7 @@
-use std::time::Duration;
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use aws_sdk_bedrockruntime::{
     Client,
@@ -14,8 +17,8 @@ use aws_smithy_types::event_stream::RawMessage;
 use bedrock_sim::{ErrorText, FaultKind, FaultSpec, SimService};
 use tower::ServiceBuilder;
 use tower_bedrock::{
-    Cause, ClassifyLayer, Error, Jitter, Quota, QuotaSnapshot, Quotas, RetryLayer, Route,
-    TokenBudgetLayer,
+    BedrockResponse, Cause, ClassifyLayer, Error, Finish, Jitter, Quota, QuotaSnapshot, Quotas,
+    RetryLayer, Route, TokenBudgetLayer, Watcher, sdk::install::SdkResponse,
 };
 use tower_bedrock_tests::{MODEL, PROMPT, faulty, in_process, invoke_stream, message, scenario};
 
@@ -215,6 +218,81 @@ async fn a_stream_that_is_cut_is_an_error() {
         assert_eq!(events.len(), 4);
         assert!(broken.is_some());
         assert_eq!(rig.ledger().tokens_held, 0);
+    }
+}
+
+/// Whatever ends a stream, each layer inside the client hears it once, and the right thing: that it was
+/// whole, why it failed, or that nobody read on.
+#[tokio::test(start_paused = true)]
+async fn layers_hear_how_a_stream_ends() {
+    let after = |what: FaultKind| Some(FaultSpec::new(what));
+    let exception = FaultKind::StreamException {
+        after_events: 4,
+        error: ErrorText::InternalServer.into(),
+    };
+    let silence = FaultKind::StreamStall {
+        after_events: 4,
+        lasts: None,
+    };
+    for (fault, is_read, expected) in [
+        (None, true, "complete"),
+        (None, false, "abandoned"),
+        (after(exception), true, "failed: internal"),
+        (
+            after(FaultKind::StreamCut { after_events: 4 }),
+            true,
+            "failed: stream_truncated",
+        ),
+        (
+            after(FaultKind::CloseInsideFrame { after_events: 4 }),
+            true,
+            "failed: stream_truncated",
+        ),
+        (
+            after(FaultKind::BadCrc { after_events: 4 }),
+            true,
+            "failed: stream_failed",
+        ),
+        (after(silence), true, "failed: stream_stalled"),
+    ] {
+        let what = format!("{fault:?}");
+        let sim = match fault {
+            Some(fault) => faulty(fault),
+            None => SimService::new(scenario().build().expect("a valid scenario")),
+        };
+        let heard = Arc::new(Mutex::new(Vec::new()));
+        let ears = Arc::clone(&heard);
+        let layers = ServiceBuilder::new()
+            .map_response(move |mut response: SdkResponse| {
+                response.watch(Ear(Arc::clone(&ears)));
+                response
+            })
+            .layer(ClassifyLayer::new());
+        let client = client(in_process(&sim), layers);
+        let mut output = client
+            .converse_stream()
+            .model_id(MODEL)
+            .messages(message(PROMPT))
+            .send()
+            .await
+            .expect("it begins");
+        while is_read && matches!(output.stream.recv().await, Ok(Some(_))) {}
+        drop(output);
+        assert_eq!(*heard.lock().expect("nobody panics"), [expected], "{what}");
+    }
+}
+
+/// Writes down how replies are finished.
+struct Ear(Arc<Mutex<Vec<String>>>);
+
+impl Watcher for Ear {
+    fn finish(&mut self, finish: Finish<'_>) {
+        self.0.lock().expect("nobody panics").push(match finish {
+            Finish::Complete => "complete".to_owned(),
+            Finish::Failed(error) => format!("failed: {}", error.cause()),
+            Finish::Abandoned => "abandoned".to_owned(),
+            other => format!("{other:?}"),
+        });
     }
 }
 

@@ -146,6 +146,33 @@ async fn readiness_is_not_waited_for_past_the_deadline() {
     assert_eq!(bed.calls().len(), 1);
 }
 
+/// The last deadlines that there are can be waited for: a service that never becomes ready for another
+/// route is waited for as long, and nothing panics.
+#[tokio::test(start_paused = true)]
+async fn any_deadline_can_be_waited_for() {
+    // The end of the clock, to the nanosecond.
+    let mut last = Instant::now();
+    let seconds = (0..64).rev().map(|power| secs(1 << power));
+    let nanos = (0..30).rev().map(|power| Duration::from_nanos(1 << power));
+    for step in seconds.chain(nanos) {
+        last = last.checked_add(step).unwrap_or(last);
+    }
+    let before = |nanos| last.checked_sub(Duration::from_nanos(nanos)).unwrap();
+    let deadlines = [0, 1, 999_999, 1_000_000, 1_000_000_000].map(before);
+    for deadline in deadlines {
+        let bed = Bed::new(|_| Err(Error::new(Cause::ModelOverloaded)));
+        let service = layer(&[WEST]).layer(Moody::new(bed.clone(), secs(86_400)));
+        let mut request = request(EAST);
+        request.context_mut().deadline = Some(deadline);
+        let mut call = Box::pin(service.oneshot(request));
+        let mut cx = Context::from_waker(Waker::noop());
+        assert!(call.as_mut().poll(&mut cx).is_pending(), "{deadline:?}");
+        tokio::time::advance(secs(3600)).await;
+        assert!(call.as_mut().poll(&mut cx).is_pending(), "{deadline:?}");
+        assert_eq!(bed.calls().len(), 1);
+    }
+}
+
 /// An error that comes after the deadline is the caller's at once: nothing is waited for any more.
 #[tokio::test(start_paused = true)]
 async fn an_error_after_the_deadline_is_given_at_once() {
