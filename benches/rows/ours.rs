@@ -3,15 +3,17 @@
 use std::{
     future::{Ready, ready},
     mem,
+    time::Duration,
 };
 
 use tower::{ServiceBuilder, service_fn};
 #[cfg(feature = "metrics")]
 use tower_bedrock::metrics::{AttemptMetricsLayer, CallMetricsLayer, Metrics};
 use tower_bedrock::{
-    BedrockRequest, CallContext, CircuitBreakerLayer, CircuitBreakers, ClassifyLayer, Error,
-    FallbackLayer, Ladder, Operation, PoolLayer, Pools, Quota, Quotas, Request, Response,
-    RetryLayer, Route, Served, Stack, TokenBudgetLayer, Usage,
+    BedrockRequest, CacheControl, CacheLayer, CallContext, CircuitBreakerLayer, CircuitBreakers,
+    ClassifyLayer, CoalesceControl, CoalesceLayer, Error, FallbackLayer, Ladder, Operation,
+    PoolLayer, Pools, Quota, Quotas, Request, Response, RetryLayer, Route, Served, Stack,
+    TokenBudgetLayer, Usage,
 };
 
 use crate::row::{Group, Row};
@@ -99,10 +101,54 @@ pub fn rows() -> Vec<Row> {
         row!("Pool", PoolLayer::new(pools())),
         row!("Fallback", fallback().with_home_region(HOME)),
     ];
+    rows.extend(shared());
     #[cfg(feature = "metrics")]
     rows.push(row!("CallMetrics and AttemptMetrics", metrics()));
     rows.extend(stacks());
     rows
+}
+
+/// What asks less: a call that neither layer is about, one that is not there, one that is, and one that
+/// nobody joins.
+fn shared() -> Vec<Row> {
+    macro_rules! row {
+        ($name:literal, $layer:expr, $request:expr) => {
+            Row::service(
+                $name,
+                Group::TowerBedrock,
+                || $request,
+                || ServiceBuilder::new().layer($layer).service_fn(answer),
+            )
+        };
+    }
+    vec![
+        row!("Cache, not about the call", cache(), request()),
+        row!(
+            "Cache, miss",
+            cache(),
+            request().with_cache(CacheControl::Refresh)
+        ),
+        row!(
+            "Cache, hit",
+            cache(),
+            request().with_cache(CacheControl::Use)
+        ),
+        row!(
+            "Coalesce, not about the call",
+            CoalesceLayer::new(),
+            request()
+        ),
+        row!(
+            "Coalesce, nobody joins",
+            CoalesceLayer::new(),
+            request().with_coalesce(CoalesceControl::Share)
+        ),
+    ]
+}
+
+/// Large enough that nothing is given up.
+fn cache() -> CacheLayer {
+    CacheLayer::new(1 << 30, Duration::from_secs(3600)).expect("room and time")
 }
 
 /// Both layers that count, without a recorder.

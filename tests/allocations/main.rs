@@ -1,5 +1,6 @@
 //! The quiet path costs nothing: a layer that has nothing to do allocates nothing.
 
+mod cache;
 mod counting;
 mod layers;
 mod sdk;

@@ -77,6 +77,11 @@ impl<Op: KeyedInput> KeyedRequest for Request<Op> {
     }
 }
 
+/// For services in the place of Bedrock: calls that say nothing say the same.
+impl KeyedInput for () {
+    fn hash_content<H: Hasher>(&self, _: &mut H) {}
+}
+
 /// A call, as far as its answer depends on it. Clones share the input.
 ///
 /// A hash only says where to look: equality decides. `Debug` shows nothing of the input.

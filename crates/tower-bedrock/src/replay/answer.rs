@@ -51,6 +51,13 @@ pub trait AnswerPart: Clone + Send + Sync + 'static {
     }
 }
 
+/// For services in the place of Bedrock.
+impl AnswerPart for () {
+    fn held_bytes(&self) -> usize {
+        0
+    }
+}
+
 /// A reply that can be given to more than one call: a [`Response`] or a [`ResponseStream`] of
 /// [`AnswerPart`]s. It cannot be implemented elsewhere.
 #[allow(private_interfaces)]

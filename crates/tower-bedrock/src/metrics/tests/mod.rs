@@ -1,5 +1,7 @@
 mod attempts;
 mod bounds;
+#[cfg(feature = "cache")]
+mod cache;
 mod calls;
 mod describe;
 #[cfg(any(loom_cores, shuttle_cores))]

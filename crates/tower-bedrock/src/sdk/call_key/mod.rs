@@ -1,8 +1,6 @@
 //! The SDK's inputs, as calls are known by them.
 
 mod body;
-#[cfg(test)]
-mod tests;
 mod walk;
 
 use std::hash::{Hash, Hasher};

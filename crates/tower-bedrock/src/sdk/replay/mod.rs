@@ -1,8 +1,6 @@
 //! The SDK's outputs and events, as they are kept and given again.
 
 mod stop;
-#[cfg(test)]
-mod tests;
 
 use std::hash::Hasher;
 
