@@ -143,7 +143,7 @@ async fn a_reader_wakes_those_who_wait_for_what_it_read() {
         voice.say(event.clone());
     }
     let mut reads = spawn(one[0].next());
-    let _ = reads.poll();
+    drop(reads.poll());
     assert!(waits.is_woken());
     drop((waits, reads));
 }
