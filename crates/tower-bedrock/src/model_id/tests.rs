@@ -254,3 +254,21 @@ fn a_prefix_that_would_change_the_model_is_refused() {
     assert_eq!(nested.base_model(), Some("us.vendor.model"));
     assert_eq!(nested.with_prefix(None), None);
 }
+
+/// Ids are the same if they are written the same, and only then.
+#[test]
+fn ids_are_equal_as_they_are_written() {
+    let nova = model("amazon.nova-lite-v1:0");
+    assert_eq!(nova, model("amazon.nova-lite-v1:0"));
+    assert_ne!(nova, model("us.amazon.nova-lite-v1:0"));
+    assert_ne!(nova, model("amazon.nova-pro-v1:0"));
+}
+
+/// Without any count, a kilobyte of text is taken for more tokens of Nova's than of anybody else's
+/// (BEDROCK.md §3.7).
+#[test]
+fn bytes_per_token_are_the_makers() {
+    assert_eq!(model("us.amazon.nova-lite-v1:0").bytes_per_token(), 3);
+    assert_eq!(model("amazon.titan-text-v1").bytes_per_token(), 4);
+    assert_eq!(model("anthropic.claude-sonnet-4-6").bytes_per_token(), 4);
+}

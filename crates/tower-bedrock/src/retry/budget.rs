@@ -199,6 +199,15 @@ mod tests {
         assert_eq!(budget.available(), 486);
     }
 
+    /// A budget knows how much it holds when it is full, whatever has been taken.
+    #[test]
+    fn the_capacity_is_what_it_was_made_with() {
+        assert_eq!(RetryBudget::new().capacity(), 500);
+        let budget = RetryBudget::with_capacity(30);
+        retry(&budget, Cause::Internal).unwrap();
+        assert_eq!((budget.capacity(), budget.available()), (30, 16));
+    }
+
     /// The published vector: a throttle takes five.
     #[test]
     fn a_throttle_takes_five() {

@@ -239,6 +239,15 @@ fn what_is_no_answer_means_what_it_is() {
     }
 }
 
+/// An error of a type nobody knows keeps its words, and is found below ours.
+#[test]
+fn an_unknown_error_keeps_its_words() {
+    let boxed: BoxError = "out of ideas".into();
+    let error = Classifier::default().classify(RawError::Other(boxed));
+    assert_eq!(error.message(), Some("out of ideas"));
+    assert!(std::error::Error::source(&error).is_some());
+}
+
 /// The codes that are common to AWS's services (BEDROCK.md §7.2, DOC-ERR), with no status to lean on.
 #[test]
 fn codes_common_to_all_services_have_their_cause() {

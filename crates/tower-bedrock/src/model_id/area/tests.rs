@@ -60,3 +60,28 @@ fn worlds_do_not_mix() {
     assert!(china.contains(area("cn-northwest-1")));
     assert!(!china.contains(Area::profile(ProfilePrefix::Global)));
 }
+
+/// Every world holds its own regions and nobody else's, and a home without a name may be in any.
+#[test]
+fn every_world_is_apart_from_every_other() {
+    let worlds = [
+        "us-east-1",
+        "us-gov-west-1",
+        "cn-north-1",
+        "us-iso-east-1",
+        "us-isob-east-1",
+        "eu-isoe-west-1",
+        "us-isof-south-1",
+        "eusc-de-east-1",
+    ];
+    for one in worlds {
+        let whole = Area::around(place(one), Residency::Global);
+        for other in worlds {
+            let is_same = one == other;
+            assert_eq!(whole.contains(area(other)), is_same, "{one}, {other}");
+            let may_share = place(one).may_share_a_world(place(other));
+            assert_eq!(may_share, is_same, "{one}, {other}");
+        }
+        assert!(Place::Home.may_share_a_world(place(one)));
+    }
+}

@@ -192,6 +192,47 @@ fn half_of_the_time_is_kept_for_another_route() {
     assert!(matches!(decision, Decision::Retry { .. }), "{decision:?}");
 }
 
+/// Time for the wait and as much again is just enough: no jitter, so to the nanosecond.
+#[test]
+fn just_half_of_the_time_may_be_waited() {
+    let none = Backoff::new(Duration::ZERO, Duration::ZERO);
+    let row = Cause::RequestRate.reaction().retried(none, 3);
+    let policy = Policy {
+        reactions: Arc::new(Reactions::default().with(Cause::RequestRate, row)),
+        ..Policy::default()
+    };
+    let error = Error::new(Cause::RequestRate).with_retry_after(secs(10));
+    let now = Instant::now();
+    let decide = |left| {
+        let mut call = call();
+        call.has_next_route = true;
+        call.deadline = Some(now + left);
+        let rng = &mut StdRng::seed_from_u64(5);
+        policy.decide(&History::default(), &call, &error, now, rng)
+    };
+    let just = decide(secs(20));
+    assert!(matches!(just, Decision::Retry { .. }), "{just:?}");
+    let less = decide(secs(20) - Duration::from_nanos(1));
+    assert!(
+        matches!(less, Decision::GiveUp(GaveUp::NextRoute)),
+        "{less:?}"
+    );
+}
+
+/// A server that asks for years is given them where the caller allows that, but no more than timers
+/// can count.
+#[test]
+fn waits_of_years_are_waited() {
+    const YEAR: Duration = Duration::from_secs(365 * 86_400);
+    let policy = Policy {
+        max_server_hint: Duration::MAX,
+        ..Policy::default()
+    };
+    let hinted = |wait| Error::new(Cause::RequestRate).with_retry_after(wait);
+    assert!(wait(&policy, &hinted(9 * YEAR), 0) >= 9 * YEAR);
+    assert_eq!(wait(&policy, &hinted(Duration::MAX), 0), 10 * YEAR);
+}
+
 /// What the call says goes before what the layer says.
 #[test]
 fn a_call_overrides_the_layer() {

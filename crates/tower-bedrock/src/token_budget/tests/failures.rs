@@ -125,6 +125,24 @@ async fn a_day_that_ends_at_midnight_opens_then() {
     );
 }
 
+/// A call that has all the time it needs waits a whole day for its turn.
+#[tokio::test(start_paused = true)]
+async fn a_call_without_a_deadline_waits_for_days() {
+    let quotas = Quotas::starting(Instant::now(), secs(86_400 * 20_000));
+    let quota = Quota::new()
+        .with_tokens_per_minute(1000)
+        .with_tokens_per_day(1000)
+        .with_daily_reset(DailyReset::MidnightUtc);
+    quotas.set(&route(), quota).unwrap();
+    let steady = Steady::new(secs(1));
+    let layer = TokenBudgetLayer::new(quotas).with_max_wait(Duration::MAX);
+    let service = over(&layer, &steady);
+    for _ in 0..3 {
+        service.clone().oneshot(holding(1000)).await.unwrap();
+    }
+    assert_eq!(steady.seconds(), [0, 86_400, 2 * 86_400]);
+}
+
 /// A reply that goes on: it tells its watcher only when the test says so.
 #[derive(Default)]
 struct Ongoing {

@@ -11,6 +11,7 @@ mod interleavings;
 mod late;
 mod learning;
 mod limits;
+mod meters;
 mod queue;
 mod quota;
 mod reference;
