@@ -2,7 +2,7 @@
 //!
 //! `explain` says what an error of Bedrock means, what the layers do about it, and what a person
 //! should; `plan` says what a quota is good for; `quotas` reads what an account may do out of what the
-//! AWS command line lists. None of them asks AWS anything.
+//! AWS command line lists. Nothing asks AWS anything but `quotas --live`.
 
 mod explain;
 mod output;

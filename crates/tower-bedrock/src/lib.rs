@@ -58,7 +58,7 @@
 //! * [`Cause`] and [`Reaction`]: why calls fail, and what each layer does about it.
 //! * [`ResponseStream`]: an answer as it is generated; when it is whole, and what happens when not.
 //! * [`Batch`]: many calls through one stack, so many at a time.
-//! * [`quotas`]: what an account may do, read from a list of Service Quotas.
+//! * [`quotas`]: what an account may do, read from a list of Service Quotas or from AWS itself.
 //!
 //! # Features
 //!
@@ -70,6 +70,7 @@
 //!   the module `trace` lists what stands in them.
 //! * `default-https-client`: the HTTPS client that the SDK would use by itself.
 //! * `cache`: answers are kept and given again, by a `CacheLayer`; the module `cache` says which.
+//! * `quota-discovery`: `quotas::QuotaDiscovery` reads the account's quotas and inference profiles from AWS.
 //! * `axum`: [`Error`] answers for itself in a handler, as `ErrorResponse` says.
 //!
 //! # Time and chance

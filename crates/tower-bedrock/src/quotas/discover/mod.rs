@@ -6,57 +6,6 @@
 //! with models as [`AccountQuotas`](super::AccountQuotas) does: a doubt is told, nothing is guessed.
 //! [`Discovery::apply`] has ledgers go by what was found, before the first call or while calls go on, and
 //! [`QuotaDiscovery::refresh_every`] keeps them up to date.
-//!
-//! ```no_run
-//! use std::time::Duration;
-//! use tower_bedrock::{Bedrock, Stack, quotas::QuotaDiscovery};
-//!
-//! # async fn example(config: &aws_types::SdkConfig) -> Result<(), Box<dyn std::error::Error>> {
-//! let discovery = QuotaDiscovery::new(config, ["us-east-1", "us-west-2"]);
-//! let found = discovery.discover().await;
-//! // Permissions that are missing, models whose quota is not known: a line each.
-//! eprint!("{found}");
-//!
-//! let stack = Stack::builder(Bedrock::new(config))
-//!     .listing(found.listing().clone())
-//!     .build()?;
-//! let quotas = stack.quotas().expect("a token budget").clone();
-//! let refresh = discovery.refresh_after(found, Duration::from_secs(3600), quotas);
-//! tokio::spawn(refresh);
-//! # Ok(())
-//! # }
-//! ```
-//!
-//! # Permissions
-//!
-//! Without one of them the rest is read all the same, and [`Discovery::missing_permissions`] says which
-//! is missing where. `GetInferenceProfile` is asked only for profiles that a
-//! [route](QuotaDiscovery::route) names and no list has.
-//!
-//! ```json
-//! {
-//!   "Version": "2012-10-17",
-//!   "Statement": [
-//!     {
-//!       "Effect": "Allow",
-//!       "Action": [
-//!         "servicequotas:ListServiceQuotas",
-//!         "servicequotas:ListAWSDefaultServiceQuotas",
-//!         "bedrock:ListInferenceProfiles",
-//!         "bedrock:GetInferenceProfile"
-//!       ],
-//!       "Resource": "*"
-//!     }
-//!   ]
-//! }
-//! ```
-//!
-//! # What is not known
-//!
-//! A model without a row, or with rows that leave a doubt, has a ledger that learns from refusals, as
-//! without discovery. Where the quotas in force could not be read at all, the defaults stand in for them:
-//! they may be higher than what a new account has, so the ledger learns there too
-//! ([`Discovery::is_applied`] tells them apart).
 
 mod error;
 mod event;
@@ -65,8 +14,6 @@ mod read;
 mod reading;
 mod refresh;
 mod report;
-#[cfg(test)]
-mod tests;
 
 use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
@@ -99,6 +46,57 @@ const TIME_LIMIT: Duration = Duration::from_secs(120);
 type Listener = Arc<dyn Fn(&DiscoveryEvent<'_>) + Send + Sync>;
 
 /// Reads what an account may do, and has ledgers go by it.
+///
+/// ```no_run
+/// use std::time::Duration;
+/// use tower_bedrock::{Bedrock, Stack, quotas::QuotaDiscovery};
+///
+/// # async fn example(config: &aws_types::SdkConfig) -> Result<(), Box<dyn std::error::Error>> {
+/// let discovery = QuotaDiscovery::new(config, ["us-east-1", "us-west-2"]);
+/// let found = discovery.discover().await;
+/// // Permissions that are missing, models whose quota is not known: a line each.
+/// eprint!("{found}");
+///
+/// let stack = Stack::builder(Bedrock::new(config))
+///     .listing(found.listing().clone())
+///     .build()?;
+/// let quotas = stack.quotas().expect("a token budget").clone();
+/// let refresh = discovery.refresh_after(found, Duration::from_secs(3600), quotas);
+/// tokio::spawn(refresh);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Permissions
+///
+/// Without one of them the rest is read all the same, and [`Discovery::missing_permissions`] says which
+/// is missing where. `GetInferenceProfile` is asked only for profiles that a
+/// [route](Self::route) names and no list has.
+///
+/// ```json
+/// {
+///   "Version": "2012-10-17",
+///   "Statement": [
+///     {
+///       "Effect": "Allow",
+///       "Action": [
+///         "servicequotas:ListServiceQuotas",
+///         "servicequotas:ListAWSDefaultServiceQuotas",
+///         "bedrock:ListInferenceProfiles",
+///         "bedrock:GetInferenceProfile"
+///       ],
+///       "Resource": "*"
+///     }
+///   ]
+/// }
+/// ```
+///
+/// # What is not known
+///
+/// A model without a row, or with rows that leave a doubt, has a ledger that learns from refusals, as
+/// without discovery. Where the quotas in force could not be read at all, the defaults stand in for them:
+/// they may be higher than what a new account has, so the ledger learns there too
+/// ([`Discovery::is_applied`] tells them apart).
 ///
 /// # Shared state
 ///
