@@ -83,7 +83,7 @@ fn answer(asked: &Quotas, found: &Discovery) -> Result<Answer, Failure> {
     answer.missing_permissions = missing.iter().map(ToString::to_string).collect();
     let listing = found.listing();
     let mut regions: Vec<(&Region, &AccountQuotas)> = listing.regions().collect();
-    regions.sort_by(|(one, _), (other, _)| one.cmp(other));
+    regions.sort_by_key(|(region, _)| *region);
     if regions.is_empty() {
         return Err(Failure::Asked(format!(
             "nothing could be read\n  {}",
