@@ -1,6 +1,7 @@
 //! The commands that README and CI use: `cargo xtask test`, `cargo xtask check`,
 //! `cargo xtask foreign`, `cargo xtask browser`, `cargo xtask metrics-table`, `cargo xtask ops`,
-//! `cargo xtask loom`, `cargo xtask soak`, `cargo xtask fuzz`, `cargo xtask bench-instructions`.
+//! `cargo xtask loom`, `cargo xtask soak`, `cargo xtask fuzz`,
+//! `cargo xtask mutants`, `cargo xtask bench-instructions`.
 
 mod browser;
 mod check;
@@ -8,6 +9,7 @@ mod foreign;
 mod fuzz;
 mod instructions;
 mod interleavings;
+mod mutants;
 mod ops;
 mod run;
 mod soak;
@@ -72,6 +74,10 @@ enum Command {
     /// Needs a nightly compiler and cargo-fuzz, and says so. What an input does to a target that it
     /// breaks is replayed by the workspace's own tests once it is in `tests/fuzz/corpus`.
     Fuzz(fuzz::Fuzz),
+    /// Puts faults into the cores, one by one, and tells which of them no test notices.
+    ///
+    /// Needs cargo-mutants, and says so. All of them take hours; `--shard 0/12` takes a sample.
+    Mutants(mutants::Mutants),
     /// Runs seeds of chaos in virtual time, many more than the tests do, and tells those that fail; or
     /// with `--real` restarts a service over real sockets for minutes, and watches the memory.
     Soak(soak::Soak),
@@ -85,6 +91,7 @@ fn main() -> ExitCode {
         Command::Browser => browser::all(),
         Command::Loom(how) => interleavings::all(&how),
         Command::Fuzz(fuzz) => fuzz::fuzz(&fuzz),
+        Command::Mutants(mutants) => mutants::mutants(&mutants),
         Command::Soak(soak) => soak::soak(&soak),
         Command::Ops { write, live } => ops::all(write, live),
         Command::BenchInstructions { bless } => instructions::all(bless),
