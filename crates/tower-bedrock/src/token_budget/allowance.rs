@@ -145,11 +145,13 @@ impl Allowance {
         }
     }
 
+    #[inline]
     pub(super) fn fits(&self, amount: u64) -> bool {
         self.meter.fits(amount, self.quota)
             && self.pacer.as_ref().is_none_or(|pacer| pacer.fits(amount))
     }
 
+    #[inline]
     pub(super) fn reserve(&mut self, amount: u64) {
         self.meter.reserve(amount);
         if let Some(pacer) = &mut self.pacer {
@@ -168,6 +170,7 @@ impl Allowance {
         self.meter.can_send(amount, self.quota)
     }
 
+    #[inline]
     pub(super) fn send(&mut self, amount: u64) -> Stamp {
         if let Some(pacer) = &mut self.pacer {
             pacer.send(amount);
@@ -178,12 +181,29 @@ impl Allowance {
         self.meter.send(amount) | (Stamp::from(self.era) << ERA)
     }
 
+    /// Sends what was not reserved before.
+    #[inline]
+    pub(super) fn send_at_once(&mut self, amount: u64) -> Stamp {
+        if self.pacer.is_none()
+            && let Meter::Sliding(window) = &mut self.meter
+        {
+            if self.learner.has_learned() {
+                self.learner.sent(amount);
+            }
+            return window.draw(amount) | (Stamp::from(self.era) << ERA);
+        }
+        self.reserve(amount);
+        self.send(amount)
+    }
+
     /// When a stamp was given, if it was given by this meter.
+    #[inline]
     fn own(&self, stamp: Stamp) -> Option<Stamp> {
         let era = Stamp::from(self.era) << ERA;
         (stamp >> ERA == era >> ERA).then_some(stamp ^ era)
     }
 
+    #[inline]
     pub(super) fn settle(&mut self, sent: Stamp, held: u64, used: u64) {
         let Some(sent) = self.own(sent) else {
             return;

@@ -125,7 +125,6 @@ impl Calibration {
         // neither direction weighs more. Every answered call comes by here under the lock of its
         // ledger: what is divided by more than once is inverted.
         let per_scale = predicted.max(actual).recip();
-        let relative = features.map(|feature| feature * per_scale);
         let error = (actual - predicted) * per_scale;
 
         let usual = self.spread;
@@ -138,6 +137,7 @@ impl Calibration {
             return;
         }
 
+        let relative = features.map(|feature| feature * per_scale);
         let doubted: Features = std::array::from_fn(|row| dot(&self.doubt[row], &relative));
         let noise = usual * usual;
         let per_total = (noise + dot(&relative, &doubted)).recip();

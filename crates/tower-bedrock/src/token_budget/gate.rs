@@ -153,6 +153,7 @@ impl Gate {
     }
 
     /// The ledger's time at `now`.
+    #[inline]
     pub(super) fn time(&self, now: Instant) -> u64 {
         let since = now.saturating_duration_since(self.start);
         u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
@@ -173,6 +174,17 @@ impl Gate {
             state.let_go(&mut woken);
         }
         let result = change(&mut state);
+        if woken.is_empty() && state.is_at_rest() {
+            self.room.shrink(&state);
+            return result;
+        }
+        self.let_go(state, woken);
+        result
+    }
+
+    /// Lets everybody go who can go now, and wakes them.
+    #[cold]
+    fn let_go(&self, mut state: MutexGuard<'_, State>, mut woken: Vec<Waker>) {
         state.let_go(&mut woken);
         self.room.shrink(&state);
         let retired = std::mem::take(&mut state.retired);
@@ -181,7 +193,6 @@ impl Gate {
         for waker in woken {
             waker.wake();
         }
-        result
     }
 
     /// How much is lost with it if nobody holds it: the less, the sooner it is forgotten. `None` if it
@@ -209,6 +220,7 @@ impl Gate {
         look(&mut state)
     }
 
+    #[inline]
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -232,10 +244,10 @@ impl Gate {
         if !state.has_room(draw.tokens.saturating_add(spare)) {
             return None;
         }
-        let key = state.draw_now(draw.tokens, line, call);
+        let key = state.draw_now(draw, line, call);
         self.room.shrink(&state);
         drop(state);
-        Some(Hold::new(self, draw, key))
+        Some(Hold::new(self, key))
     }
 
     /// Admits a call that needs `need`, or puts it in line, or refuses it.
@@ -250,10 +262,10 @@ impl Gate {
         state.ledger.advance(self.time(now));
         let draw = state.draw(need);
         if state.has_room(draw.tokens) {
-            let key = state.draw_now(draw.tokens, line, call);
+            let key = state.draw_now(draw, line, call);
             self.room.shrink(&state);
             drop(state);
-            return Admission::Admitted(Hold::new(Arc::clone(self), draw, key));
+            return Admission::Admitted(Hold::new(Arc::clone(self), key));
         }
         drop(state);
         match self.stand_in_line(now, call, draw.tokens, line) {
@@ -287,11 +299,13 @@ impl Gate {
 
 impl State {
     /// Whether `tokens` can be drawn now, and nobody waits.
+    #[inline]
     pub(super) fn has_room(&self, tokens: u64) -> bool {
         self.queue.is_empty() && self.ledger.fits(tokens)
     }
 
     /// What a call draws that needs `need`.
+    #[inline]
     pub(super) fn draw(&self, need: Need) -> Draw {
         let input = self.calibration.tokens(need.input);
         Draw {
@@ -309,11 +323,17 @@ impl State {
     }
 
     /// Has a call that fits draw, and go at once. Returns the key it is open by.
-    fn draw_now(&mut self, tokens: u64, line: Line, call: &CallContext) -> u64 {
-        self.ledger.admitted(tokens);
-        self.ledger.reserve(tokens);
-        let sent = self.ledger.send(tokens);
-        self.open.open(tokens, sent, line, call)
+    #[inline]
+    fn draw_now(&mut self, draw: Draw, line: Line, call: &CallContext) -> u64 {
+        self.ledger.admitted(draw.tokens);
+        let sent = self.ledger.send_at_once(draw.tokens);
+        self.open.open(draw, sent, line, call)
+    }
+
+    /// Whether nobody waits, or has waited, who is to be told or let go.
+    #[inline]
+    fn is_at_rest(&self) -> bool {
+        self.queue.is_empty() && self.keeper.is_none() && self.retired.is_empty()
     }
 
     fn join(

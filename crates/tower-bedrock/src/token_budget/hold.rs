@@ -23,8 +23,8 @@ use crate::{
 /// Dropping it while the call is sent keeps what it holds until that has aged out: nobody knows what
 /// the service has done. Dropping it before gives everything back.
 pub(super) struct Hold {
+    // What was drawn is with the open call: a hold is moved several times on its way.
     gate: Arc<Gate>,
-    draw: Draw,
     /// The open call at the gate; `None` when it is settled.
     key: Option<u64>,
     is_recalled: bool,
@@ -32,10 +32,10 @@ pub(super) struct Hold {
 
 impl Hold {
     /// What the call of `key`, open at `gate`, has drawn.
-    pub(super) const fn new(gate: Arc<Gate>, draw: Draw, key: u64) -> Self {
+    #[inline]
+    pub(super) const fn new(gate: Arc<Gate>, key: u64) -> Self {
         Self {
             gate,
-            draw,
             key: Some(key),
             is_recalled: false,
         }
@@ -51,9 +51,9 @@ impl Hold {
     ) -> Self {
         let mut state = gate.lock();
         state.ledger.admitted(draw.tokens);
-        let key = state.open.open(draw.tokens, sent, line, call);
+        let key = state.open.open(draw, sent, line, call);
         drop(state);
-        Self::new(gate, draw, key)
+        Self::new(gate, key)
     }
 
     pub(super) fn gate_arc(&self) -> Arc<Gate> {
@@ -96,70 +96,69 @@ impl Hold {
 
     /// The call used `usage`.
     pub(super) fn settle(mut self, now: Instant, usage: &Usage) {
-        let estimate = self.draw.estimate;
-        self.finish(now, |state, tokens, sent| {
-            if let Estimate::Size(size) = estimate {
+        self.finish(now, |state, draw, sent| {
+            if let Estimate::Size(size) = draw.estimate {
                 let input = usage.total().saturating_sub(usage.output);
                 state.calibration.observe(&size, input);
             }
             let took = state.ledger.now().saturating_sub(sent.at());
             state.answers.observe(took);
             let used = state.terms.charge(usage);
-            state.ledger.settle(sent, tokens, used);
+            state.ledger.settle(sent, draw.tokens, used);
         });
     }
 
     /// The call used about `estimate`, which teaches nothing of what calls use.
     pub(super) fn settle_estimate(mut self, now: Instant, estimate: &UsageEstimate) {
-        let usage = estimate.with_input(self.draw.input);
-        self.finish(now, |state, tokens, sent| {
+        self.finish(now, |state, draw, sent| {
+            let usage = estimate.with_input(draw.input);
             let used = state.terms.charge(&usage);
-            state.ledger.settle_estimate(sent, tokens, used);
+            state.ledger.settle_estimate(sent, draw.tokens, used);
         });
     }
 
     /// The call used its input and nothing else.
     pub(super) fn settle_input(mut self, now: Instant) {
-        let input = self.draw.input;
-        self.finish(now, |state, tokens, sent| {
-            state.ledger.settle(sent, tokens, input.min(tokens));
+        self.finish(now, |state, draw, sent| {
+            let used = draw.input.min(draw.tokens);
+            state.ledger.settle(sent, draw.tokens, used);
         });
     }
 
     /// The service did nothing for the call.
     pub(super) fn give_back(mut self, now: Instant) {
-        self.finish(now, |state, tokens, sent| {
-            state.ledger.give_back(sent, tokens);
+        self.finish(now, |state, draw, sent| {
+            state.ledger.give_back(sent, draw.tokens);
         });
     }
 
     /// The service refused the call for `limit`. Returns what it taught, if it taught anything.
     pub(super) fn refused(mut self, now: Instant, limit: Limit) -> Option<u64> {
         let mut learned = None;
-        self.finish(now, |state, tokens, sent| {
-            learned = state.ledger.refused(sent, tokens, limit);
+        self.finish(now, |state, draw, sent| {
+            learned = state.ledger.refused(sent, draw.tokens, limit);
         });
         learned
     }
 
     /// Nobody knows what the call used: its hold stays until it has aged out.
     pub(super) fn lapse(mut self, now: Instant) {
-        self.finish(now, |state, tokens, sent| {
-            state.ledger.lapse(sent, tokens);
+        self.finish(now, |state, draw, sent| {
+            state.ledger.lapse(sent, draw.tokens);
         });
     }
 
-    fn finish(&mut self, now: Instant, settle: impl FnOnce(&mut State, u64, Sent)) {
+    fn finish(&mut self, now: Instant, settle: impl FnOnce(&mut State, Draw, Sent)) {
         let Some(key) = self.key.take() else {
             return;
         };
         // Who was to be told is dropped when the lock is released.
         let _above = self.gate.at(now, |state| {
             let call = state.open.get_mut(key)?;
-            let tokens = call.tokens;
+            let draw = call.draw;
             match call.stage {
-                Stage::Reserved => state.ledger.unreserve(tokens),
-                Stage::Sent(sent) => settle(state, tokens, sent),
+                Stage::Reserved => state.ledger.unreserve(draw.tokens),
+                Stage::Sent(sent) => settle(state, draw, sent),
                 Stage::Out | Stage::Closed => {}
             }
             state.open.close(key)
@@ -170,8 +169,8 @@ impl Hold {
 impl Drop for Hold {
     fn drop(&mut self) {
         if self.key.is_some() {
-            self.finish(Instant::now(), |state, tokens, sent| {
-                state.ledger.lapse(sent, tokens);
+            self.finish(Instant::now(), |state, draw, sent| {
+                state.ledger.lapse(sent, draw.tokens);
             });
         }
     }
@@ -181,7 +180,6 @@ impl fmt::Debug for Hold {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Hold")
             .field("key", self.gate.key())
-            .field("tokens", &self.draw.tokens)
             .finish_non_exhaustive()
     }
 }

@@ -19,7 +19,7 @@ impl State {
     pub(super) fn recall(&mut self, key: u64) -> Option<SendSignal> {
         let call = self.open.get_mut(key)?;
         if let Stage::Sent(sent) = call.stage {
-            self.ledger.recall(sent, call.tokens);
+            self.ledger.recall(sent, call.draw.tokens);
             call.stage = Stage::Reserved;
         }
         call.above.clone()
@@ -33,11 +33,11 @@ impl State {
         };
         match call.stage {
             Stage::Sent(_) => {}
-            Stage::Reserved if self.ledger.can_send(call.tokens) => {
-                call.stage = Stage::Sent(self.ledger.send(call.tokens));
+            Stage::Reserved if self.ledger.can_send(call.draw.tokens) => {
+                call.stage = Stage::Sent(self.ledger.send(call.draw.tokens));
             }
             Stage::Reserved => {
-                self.ledger.unreserve(call.tokens);
+                self.ledger.unreserve(call.draw.tokens);
                 call.stage = Stage::Out;
             }
             Stage::Out | Stage::Closed => {}
@@ -101,7 +101,7 @@ impl Gate {
         let now = Instant::now();
         let open = self.at(now, |state| {
             let open = state.open.get_mut(key)?;
-            Some((open.tokens, open.max_wait))
+            Some((open.draw.tokens, open.max_wait))
         });
         let Some((tokens, max_wait)) = open else {
             return Ok(());

@@ -127,6 +127,7 @@ impl Ledger {
     }
 
     /// Whether a call of `tokens` can be reserved now.
+    #[inline]
     pub(super) fn fits(&self, tokens: u64) -> bool {
         self.now >= self.closed_until
             && self.tokens.fits(tokens)
@@ -134,6 +135,7 @@ impl Ledger {
             && self.day.as_ref().is_none_or(|day| day.fits(tokens))
     }
 
+    #[inline]
     pub(super) fn reserve(&mut self, tokens: u64) {
         self.requests.reserve(1);
         self.tokens.reserve(tokens);
@@ -172,12 +174,27 @@ impl Ledger {
     }
 
     /// Sends what was reserved.
+    #[inline]
     pub(super) fn send(&mut self, tokens: u64) -> Sent {
         Sent {
             at: self.now,
             requests: self.requests.send(1),
             tokens: self.tokens.send(tokens),
             day: self.day.as_mut().map_or(UNCOUNTED, |day| day.send(tokens)),
+        }
+    }
+
+    /// Sends what was not reserved before.
+    #[inline]
+    pub(super) fn send_at_once(&mut self, tokens: u64) -> Sent {
+        Sent {
+            at: self.now,
+            requests: self.requests.send_at_once(1),
+            tokens: self.tokens.send_at_once(tokens),
+            day: match &mut self.day {
+                Some(day) => day.send_at_once(tokens),
+                None => UNCOUNTED,
+            },
         }
     }
 
@@ -188,6 +205,7 @@ impl Ledger {
     }
 
     /// The call used `used`.
+    #[inline]
     pub(super) fn settle(&mut self, sent: Sent, held: u64, used: u64) {
         let age = |sum: u64, new: u64| (sum - sum / MEMORY).saturating_add(new);
         self.held_lately = age(self.held_lately, held);
@@ -196,6 +214,7 @@ impl Ledger {
     }
 
     /// The call used about `used`. That it was admitted is no estimate, and all that is learned.
+    #[inline]
     pub(super) fn settle_estimate(&mut self, sent: Sent, held: u64, used: u64) {
         self.settled(used);
         self.requests.settle(sent.requests, 1, 1);

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use super::{gate::Line, ledger::Sent};
+use super::{gate::Line, ledger::Sent, terms::Draw};
 use crate::{call::CallContext, send_signal::SendSignal};
 
-/// Slots that are kept when no call is open, about 100 bytes each: far more than are open at a time
+/// Slots that are kept when no call is open, about 150 bytes each: far more than are open at a time
 /// but in a storm.
 const KEPT_SLOTS: usize = 1 << 16;
 
@@ -32,7 +32,7 @@ struct Slot {
 /// A call that has drawn.
 #[derive(Debug)]
 pub(super) struct OpenCall {
-    pub(super) tokens: u64,
+    pub(super) draw: Draw,
     pub(super) stage: Stage,
     /// How long it may stand in line if it has to be admitted anew; `None` if its layer does not wait.
     pub(super) max_wait: Option<Duration>,
@@ -55,9 +55,9 @@ pub(super) enum Stage {
 // Every call goes through here under the lock of its ledger: inlined, so that what is drawn is written
 // in place.
 impl OpenCalls {
-    /// Opens `call`, which draws `tokens` and is sent, and returns its key.
+    /// Opens `call`, which draws `draw` and is sent, and returns its key.
     #[inline]
-    pub(super) fn open(&mut self, tokens: u64, sent: Sent, line: Line, call: &CallContext) -> u64 {
+    pub(super) fn open(&mut self, draw: Draw, sent: Sent, line: Line, call: &CallContext) -> u64 {
         self.opened = self.opened.wrapping_add(1);
         self.open += 1;
         let index = self.free;
@@ -67,7 +67,7 @@ impl OpenCalls {
         let slot = &mut self.slots[index as usize];
         self.free = slot.next_free;
         slot.number = self.opened;
-        slot.call.tokens = tokens;
+        slot.call.draw = draw;
         slot.call.stage = Stage::Sent(sent);
         slot.call.max_wait = line.waits.then_some(line.max_wait);
         if call.send_signal.is_some() {
@@ -82,7 +82,7 @@ impl OpenCalls {
             number: 0,
             next_free: self.free + 1,
             call: OpenCall {
-                tokens: 0,
+                draw: Draw::NOTHING,
                 stage: Stage::Closed,
                 max_wait: None,
                 above: None,

@@ -29,6 +29,14 @@ pub(super) struct Draw {
     pub(super) tokens: u64,
 }
 
+impl Draw {
+    pub(super) const NOTHING: Self = Self {
+        estimate: Estimate::Tokens(0),
+        input: 0,
+        tokens: 0,
+    };
+}
+
 impl Terms {
     pub(super) fn new(route: &Route, quota: &Quota) -> Self {
         let model = route.model.as_ref();

@@ -79,6 +79,7 @@ impl Meter {
     }
 
     /// Whether `amount` can be reserved now.
+    #[inline]
     pub(super) fn fits(&self, amount: u64, limit: u64) -> bool {
         match self {
             Self::Sliding(window) => window.fits(amount, limit),
@@ -96,6 +97,7 @@ impl Meter {
         }
     }
 
+    #[inline]
     pub(super) fn reserve(&mut self, amount: u64) {
         match self {
             Self::Sliding(window) => window.reserve(amount),
@@ -123,6 +125,7 @@ impl Meter {
     }
 
     /// Sends what was reserved.
+    #[inline]
     pub(super) fn send(&mut self, amount: u64) -> Stamp {
         match self {
             Self::Sliding(window) => window.send(amount),
@@ -133,6 +136,7 @@ impl Meter {
 
     /// Replaces the `held` that was sent by `used`. What is over comes back, unless it has come back
     /// with time already; what is lacking is drawn now.
+    #[inline]
     pub(super) fn settle(&mut self, sent: Stamp, held: u64, used: u64, limit: u64) {
         match self {
             Self::Sliding(window) => window.settle(sent, held, used, limit),

@@ -164,10 +164,17 @@ impl Sliding {
 
     pub(super) fn send(&mut self, amount: u64) -> Stamp {
         self.reserved = self.reserved.saturating_sub(amount);
-        self.count(amount);
+        self.draw(amount)
+    }
+
+    /// Sends what was not reserved.
+    #[inline]
+    pub(in crate::token_budget) fn draw(&mut self, amount: u64) -> Stamp {
         let head = self.head;
         let slice = self.slice_mut(head);
+        slice.total = slice.total.saturating_add(amount);
         slice.open = slice.open.saturating_add(amount);
+        self.total = self.total.saturating_add(amount);
         self.open = self.open.saturating_add(amount);
         head
     }
