@@ -157,6 +157,13 @@ impl Calibration {
         self.forget();
     }
 
+    /// The largest doubt of a weight, as a part of what it was at first.
+    #[cfg(test)]
+    pub(super) fn most_doubt(&self) -> f64 {
+        let share = |row: usize| self.doubt[row][row] / (self.first[row] * FIRST_DOUBT).powi(2);
+        (0..FEATURES).map(share).fold(0.0, f64::max)
+    }
+
     /// Whether an observation can be left out: when as many are known as matter, one of those that came
     /// about as expected does for several.
     const fn teaches_little(&self, is_expected: bool) -> bool {

@@ -176,6 +176,19 @@ fn outliers_change_little() {
     }
 }
 
+/// What is not heard of for long is doubted again, but never more than at first: of images nothing is
+/// ever said here.
+#[test]
+fn nothing_is_doubted_more_than_at_first() {
+    let mut calibration = Calibration::new(None);
+    for bytes in 1..500 {
+        calibration.observe(&text(bytes * 100), bytes * 30);
+        let doubt = calibration.most_doubt();
+        assert!(doubt <= 1.0 + 1e-9, "{doubt} after {bytes}");
+    }
+    assert!(calibration.most_doubt() > 0.9);
+}
+
 /// Estimates stay numbers, and within bounds, after a million calls of anything.
 #[test]
 fn calibration_is_stable() {
