@@ -1,6 +1,9 @@
 //! A circuit from its first failure to its recovery.
 
-use super::*;
+use super::{
+    super::state::{Probe, State},
+    *,
+};
 
 /// Half of ten calls fail: it opens. While it is open nothing is sent, and every refusal says when to
 /// come again. Then one call goes as a probe, and when it is answered the circuit is closed.
@@ -32,4 +35,17 @@ async fn opens_probes_and_closes() {
     model.send(&breakers, request()).await.unwrap();
     assert_eq!(breakers.state(&route()), CircuitState::Closed);
     assert_eq!(model.calls(), sent + 1);
+}
+
+/// A probe whose place has just become free is nobody to wait for.
+#[test]
+fn a_place_that_is_free_is_not_waited_for() {
+    let now = Instant::now();
+    let probe = |number, until| Probe { number, until };
+    let state = State::HalfOpen {
+        probes: vec![probe(1, now), probe(2, now + secs(3))],
+        successes: 0,
+    };
+    assert_eq!(state.passage(now, 1), Err(Some(secs(3))));
+    assert_eq!(state.passage(now, 2), Ok(()));
 }
