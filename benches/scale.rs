@@ -34,6 +34,10 @@ struct Cli {
     /// Prints the figures as JSON.
     #[arg(long)]
     json: bool,
+    /// Does this one alone, `calls`, `waiters`, `streams` or `quotas`, and so many of it once: for a
+    /// profiler.
+    #[arg(long, num_args = 2, value_names = ["WHAT", "NUMBER"])]
+    once: Option<Vec<String>>,
     /// What cargo tells every bench.
     #[arg(long, hide = true)]
     bench: bool,
@@ -59,6 +63,17 @@ struct Growth {
 
 fn main() {
     let cli = Cli::parse();
+    if let Some([what, number]) = cli.once.as_deref() {
+        let number = number.parse().expect("a number");
+        let cost = match what.as_str() {
+            "calls" => calls(number),
+            "waiters" => waiters(number),
+            "streams" => streams(number),
+            _ => quotas(number),
+        };
+        println!("{cost:?}");
+        return;
+    }
     let rows = [
         growth("calls through the stack", 1_000_000, calls),
         growth("calls that wait at one ledger", 100_000, waiters),

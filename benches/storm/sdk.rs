@@ -1,6 +1,6 @@
 //! Calls by the SDK, as all policies but our own make them.
 
-use std::sync::Arc;
+use std::{error::Error as StdError, fmt, sync::Arc};
 
 use aws_sdk_bedrockruntime::{
     Client,
@@ -139,13 +139,31 @@ impl Reply {
                 Ok(Some(_)) => {}
                 Ok(None) if is_whole => return Ok(()),
                 Ok(None) => return Err(Failure::new("StreamTruncated")),
-                Err(_) => return Err(Failure::new("StreamFailed")),
+                Err(error) => {
+                    return Err(own_cause(&error).unwrap_or_else(|| Failure::new("StreamFailed")));
+                }
             }
         }
     }
 }
 
-fn failure<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> Failure {
+/// What a stack inside of the SDK says of an error; `None` without one.
+fn own_cause<E, R>(error: &SdkError<E, R>) -> Option<Failure>
+where
+    E: StdError + 'static,
+    R: fmt::Debug + 'static,
+{
+    let known = tower_bedrock::Error::from_sdk(error)?;
+    Some(Failure::new(known.cause().as_str()))
+}
+
+fn failure<E>(error: &SdkError<E, HttpResponse>) -> Failure
+where
+    E: ProvideErrorMetadata + StdError + 'static,
+{
+    if let Some(own) = own_cause(error) {
+        return own;
+    }
     let status = error.raw_response().map(|raw| raw.status().as_u16());
     let code = match error {
         SdkError::ServiceError(service) => service.err().code().unwrap_or("Unknown").to_owned(),

@@ -37,7 +37,7 @@ pub(crate) enum Policy {
     TowerResilience,
     Tower,
     InsideSdk,
-    Waits,
+    Refuses,
 }
 
 impl Policy {
@@ -51,7 +51,7 @@ impl Policy {
         Self::TowerResilience,
         Self::Tower,
         Self::InsideSdk,
-        Self::Waits,
+        Self::Refuses,
     ];
 
     /// What it is called on the command line and in files.
@@ -66,7 +66,7 @@ impl Policy {
             Self::TowerResilience => "tower-resilience",
             Self::Tower => "tower-bedrock",
             Self::InsideSdk => "tower-bedrock-sdk",
-            Self::Waits => "tower-bedrock-waits",
+            Self::Refuses => "tower-bedrock-refuses",
         }
     }
 
@@ -92,15 +92,15 @@ impl Policy {
             }
             Self::Tower => "tower-bedrock's recommended stack, as a Tower service",
             Self::InsideSdk => "the same stack installed inside the SDK's own client",
-            Self::Waits => {
-                "the same stack as a service, whose calls wait for an open circuit if nothing else is left"
+            Self::Refuses => {
+                "the same stack as a service, whose calls fail at once while a circuit is open"
             }
         }
     }
 
     /// Whether it is one of ours.
     pub(crate) const fn is_ours(self) -> bool {
-        matches!(self, Self::Tower | Self::InsideSdk | Self::Waits)
+        matches!(self, Self::Tower | Self::InsideSdk | Self::Refuses)
     }
 
     /// Whether it is our stack as it comes.
@@ -117,8 +117,8 @@ impl Policy {
             Self::SdkStandard => Box::new(sdk_modes::standard(setup, world)),
             Self::SdkAdaptive => Box::new(sdk_modes::adaptive(setup, world)),
             Self::TowerResilience => Box::new(layers::Layers::new(setup, world, seed)?),
-            Self::Tower => Box::new(ours::Tower::new(setup, world, seed, Open::Fails)?),
-            Self::Waits => Box::new(ours::Tower::new(setup, world, seed, Open::Waits)?),
+            Self::Tower => Box::new(ours::Tower::new(setup, world, seed, Open::Waits)?),
+            Self::Refuses => Box::new(ours::Tower::new(setup, world, seed, Open::Refuses)?),
             Self::InsideSdk => Box::new(ours::InsideSdk::new(setup, world, seed)?),
         })
     }

@@ -6,9 +6,9 @@ use aws_sdk_bedrockruntime::operation::{
     converse::ConverseInput, converse_stream::ConverseStreamInput,
 };
 use tower_bedrock::{
-    Backoff, Bedrock, Cause, CircuitBreakers, DefaultStack, FallbackLayer, Jitter, Ladder, Pools,
-    Quota, QuotaWindow, Reactions, Request, RetryBudget, RetryLayer, Route, Rung, Stack,
-    StackBuilder, StackLayer, StreamLimits,
+    Bedrock, CircuitBreakers, CircuitPolicy, DefaultStack, FallbackLayer, Jitter, Ladder, Pools,
+    Quota, QuotaWindow, Request, RetryBudget, RetryLayer, Route, Rung, Stack, StackBuilder,
+    StackLayer, StreamLimits,
     sdk::install::{CallOptions, Resilience},
 };
 
@@ -22,23 +22,17 @@ use crate::{
 /// What a call does that has nowhere to go but to an open circuit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Open {
-    /// It fails at once: the default.
-    Fails,
-    /// It waits until the circuit may let it through, if its caller does.
+    /// It waits in line, as long as its caller does: the default.
     Waits,
+    /// It fails at once.
+    Refuses,
 }
-
-/// How long calls spread over that an open circuit has told the same, and how often they ask.
-const CIRCUIT: Backoff = Backoff::new(Duration::from_secs(2), Duration::from_secs(20));
-const ASKS: u32 = 10;
-/// How many calls may wait for a circuit: a retry takes 14 tokens until it is refused or answered.
-const WAITERS: u32 = 14 * 500;
 
 /// What an operator sets: the quotas that are known, where calls may go, how many are let into
 /// flight, that timeouts are retried, as the peers do, and what the documentation asks for where a
 /// model is imported. The rest is default.
 fn stack<S>(
-    mut builder: StackBuilder<S>,
+    builder: StackBuilder<S>,
     setup: &Setup,
     seed: u64,
     open: Open,
@@ -48,7 +42,12 @@ fn stack<S>(
         let rung = Rung::model(place.model.parse()?).at(place.region);
         ladder = ladder.then(rung);
     }
+    let policy = match open {
+        Open::Waits => CircuitPolicy::new(),
+        Open::Refuses => CircuitPolicy::new().with_max_waiting(0),
+    };
     let breakers = CircuitBreakers::new()
+        .with_policy(policy)?
         .with_home_region(HOME)
         .with_jitter(Jitter::seeded(seed));
     let pools = Pools::new()
@@ -63,13 +62,6 @@ fn stack<S>(
         // What the documentation of the budget asks for where a model loads: 50 tokens a call.
         let tokens = u32::try_from(50 * setup.jobs.len())?;
         retry = retry.with_budget(RetryBudget::with_capacity(tokens));
-    }
-    if open == Open::Waits {
-        let row = Cause::CircuitOpen.reaction().retried(CIRCUIT, ASKS);
-        builder = builder.reactions(Reactions::default().with(Cause::CircuitOpen, row));
-        if !setup.is_imported {
-            retry = retry.with_budget(RetryBudget::with_capacity(WAITERS));
-        }
     }
     let mut builder = builder
         .fallback(FallbackLayer::new(ladder)?.with_jitter(Jitter::seeded(seed)))
@@ -166,7 +158,7 @@ pub(super) struct InsideSdk {
 
 impl InsideSdk {
     pub(super) fn new(setup: &Setup, world: &World, seed: u64) -> Result<Self> {
-        let layer = stack(StackLayer::builder(HOME), setup, seed, Open::Fails)?.build_layer()?;
+        let layer = stack(StackLayer::builder(HOME), setup, seed, Open::Waits)?.build_layer()?;
         let config = Resilience::new(layer)
             .with_stream_limits(stream_limits(setup))
             .install(world.config());

@@ -31,7 +31,7 @@ pub(super) const fn colour(policy: Policy) -> RGBColor {
         Policy::TowerResilience => RGBColor(146, 95, 178),
         Policy::Tower => RGBColor(30, 150, 90),
         Policy::InsideSdk => RGBColor(98, 198, 130),
-        Policy::Waits => RGBColor(0, 128, 128),
+        Policy::Refuses => RGBColor(0, 128, 128),
     }
 }
 

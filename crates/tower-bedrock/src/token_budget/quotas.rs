@@ -378,7 +378,7 @@ fn snapshot(gate: &Gate) -> QuotaSnapshot {
 fn ledger(quota: &Quota, day_offset: u64) -> Ledger {
     let minute = |limit| {
         let quota_of = quota.effective(limit).unwrap_or(UNLIMITED);
-        let meter = minute_meter(quota, quota_of);
+        let meter = minute_meter(quota, limit, quota_of);
         Allowance::new(quota_of, meter, pace(quota), quota.learns)
     };
     let requests = minute(Limit::RequestsPerMinute);
@@ -386,12 +386,16 @@ fn ledger(quota: &Quota, day_offset: u64) -> Ledger {
     Ledger::new(requests, tokens).with_day(day(quota, day_offset))
 }
 
-fn minute_meter(quota: &Quota, limit: u64) -> Meter {
+fn minute_meter(quota: &Quota, limit: Limit, quota_of: u64) -> Meter {
     let margin = nanos(quota.margin);
     match quota.window {
         QuotaWindow::Sliding => Meter::Sliding(Sliding::new(MINUTE + margin)),
         QuotaWindow::TokenBucket { burst } => {
-            Meter::Bucket(Bucket::full(limit, nanos(burst) - margin))
+            let bucket = Bucket::full(quota_of, nanos(burst) - margin);
+            Meter::Bucket(match limit {
+                Limit::RequestsPerMinute => bucket,
+                _ => bucket.of_estimates(),
+            })
         }
     }
 }

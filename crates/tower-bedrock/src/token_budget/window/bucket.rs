@@ -20,6 +20,8 @@ pub(in crate::token_budget) struct Bucket {
     updated: u64,
     /// Whether an amount above the capacity is admitted by a full bucket.
     overdraws: bool,
+    /// Whether what it holds may be more than what the service sets aside.
+    estimates: bool,
 }
 
 /// Parts to a token.
@@ -47,6 +49,7 @@ impl Bucket {
             open: 0,
             updated: 0,
             overdraws: false,
+            estimates: false,
         }
     }
 
@@ -54,6 +57,18 @@ impl Bucket {
     /// GCRA with this burst.
     pub(in crate::token_budget) const fn overdrawing(mut self) -> Self {
         self.overdraws = true;
+        self
+    }
+
+    /// The same bucket, which is never ahead of the service's while holds are at most half again what
+    /// the service sets aside.
+    ///
+    /// A hold that is too large leaves room here for what flows in when the service's bucket is full
+    /// and loses it; once the call has settled, this one would have more. So it is filled no further
+    /// than to where the service's must be full: what may be over in open holds, a third of them, below
+    /// its capacity.
+    pub(in crate::token_budget) const fn of_estimates(mut self) -> Self {
+        self.estimates = true;
         self
     }
 
@@ -69,7 +84,7 @@ impl Bucket {
         if elapsed > 0 || capacity != self.capacity {
             let refill = i128::from(limit).saturating_mul(i128::from(elapsed));
             self.capacity = capacity;
-            self.level = self.level.saturating_add(refill).min(capacity);
+            self.level = self.level.saturating_add(refill).min(self.full_at());
             self.updated = self.updated.max(now);
         }
     }
@@ -81,6 +96,16 @@ impl Bucket {
     /// The most that it holds, in whole tokens.
     pub(super) fn capacity(&self) -> u64 {
         u64::try_from(self.capacity / PARTS).unwrap_or(u64::MAX)
+    }
+
+    /// The level up to which it is filled.
+    const fn full_at(&self) -> i128 {
+        let over = if self.estimates {
+            parts(self.open) / 3
+        } else {
+            0
+        };
+        self.capacity - over
     }
 
     const fn free(&self) -> i128 {
@@ -125,7 +150,7 @@ impl Bucket {
 
     pub(in crate::token_budget) fn settle(&mut self, held: u64, used: u64) {
         self.open = self.open.saturating_sub(held);
-        self.level = (self.level + parts(held) - parts(used)).min(self.capacity);
+        self.level = (self.level + parts(held) - parts(used)).min(self.full_at());
     }
 
     /// Forgives what is owed beyond what flows in within `longest`, but not what is still open.

@@ -362,3 +362,61 @@ fn the_expected_wait_follows_usage_and_queue() {
         "{three}"
     );
 }
+
+/// A call that holds more here than at the service.
+#[derive(Clone, Copy, Debug)]
+struct Estimated {
+    after: u64,
+    takes: u64,
+    held_there: u64,
+    /// Up to half of that.
+    over: u64,
+    used: u64,
+}
+
+fn estimated() -> impl Strategy<Value = Estimated> {
+    let after = prop_oneof![0..SECOND / 10, 0..10 * SECOND];
+    let size = prop_oneof![1..20_u64, 20..200_u64];
+    (after, 1..20 * SECOND, size, 0..=50_u64, 0..=100_u64).prop_map(
+        |(after, takes, held_there, over, used)| Estimated {
+            after,
+            takes,
+            held_there,
+            over: held_there * over / 100,
+            used: held_there * used / 100,
+        },
+    )
+}
+
+proptest! {
+    /// A bucket whose holds are estimated on the safe side, by up to a half, is never ahead of the
+    /// service's: what it admits is not refused. That the service's is full while this one is not does
+    /// not matter.
+    #[test]
+    fn holds_that_are_too_large_get_no_call_refused(
+        calls in prop::collection::vec(estimated(), 1..200)
+    ) {
+        let mut bucket = Bucket::full(QUOTA, MINUTE).of_estimates();
+        let mut service = Service::all().swap_remove(0);
+        let mut open: Vec<(u64, Estimated)> = Vec::new();
+        let mut now = 0;
+        for call in calls {
+            now += call.after;
+            open.sort_by_key(|(until, _)| *until);
+            let over = open.partition_point(|(until, _)| *until <= now);
+            for (until, done) in open.drain(..over) {
+                bucket.advance(until, QUOTA);
+                bucket.settle(done.held_there + done.over, done.used);
+                service.draw(until, i128::from(done.used) - i128::from(done.held_there));
+            }
+            bucket.advance(now, QUOTA);
+            let held = call.held_there + call.over;
+            if bucket.fits(held) {
+                bucket.reserve(held);
+                bucket.send(held);
+                prop_assert!(service.admits(now, call.held_there), "{call:?}");
+                open.push((now + call.takes, call));
+            }
+        }
+    }
+}
