@@ -3,8 +3,11 @@
 use super::{Drawn, Stamp, UsedShare};
 
 /// Slices of the ring: what is drawn counts as if drawn at the end of its slice, so a finer ring
-/// wastes less of the quota. 511 waste 0.2 % and keep a window at 8 KiB.
+/// wastes less of the quota. 511 waste 0.2 % and keep a window below 9 KiB.
 const SLICES: usize = 512;
+/// They are allocated so many at a time, when time first comes to them: most quotas of an account are
+/// hardly ever called.
+const PART: usize = 64;
 /// A ring of `SLICES` covers one slice less than itself: the newest is not over yet.
 const WHOLE_SLICES: u64 = SLICES as u64 - 1;
 
@@ -36,7 +39,7 @@ const WHOLE_SLICES: u64 = SLICES as u64 - 1;
 /// within 60 s was then sent within the span.
 #[derive(Debug)]
 pub(in crate::token_budget) struct Sliding {
-    slices: Box<[Slice; SLICES]>,
+    parts: [Option<Box<[Slice; PART]>>; SLICES / PART],
     slice_nanos: u64,
     /// The number of the newest slice since the start.
     head: u64,
@@ -62,7 +65,7 @@ impl Sliding {
     pub(in crate::token_budget) fn new(span: u64) -> Self {
         let slice_nanos = span.div_ceil(WHOLE_SLICES).max(1);
         Self {
-            slices: Box::new([Slice::default(); SLICES]),
+            parts: Default::default(),
             slice_nanos,
             head: 0,
             head_ends: slice_nanos,
@@ -101,11 +104,20 @@ impl Sliding {
                 return;
             }
             self.head += 1;
-            let oldest = std::mem::take(self.slice_mut(self.head));
+            let oldest = self.take_oldest();
             self.total = self.total.saturating_sub(oldest.total);
             self.open = self.open.saturating_sub(oldest.open);
             self.pay(limit);
         }
+    }
+
+    /// What is in the oldest slice, which becomes the newest.
+    fn take_oldest(&mut self) -> Slice {
+        let index = index(self.head);
+        let part = self.parts[index / PART].as_mut();
+        part.map_or_else(Slice::default, |part| {
+            std::mem::take(&mut part[index % PART])
+        })
     }
 
     /// While debt pays more than a window's worth, every window looks like the one before: skips as
@@ -235,7 +247,7 @@ impl Sliding {
             let Some(number) = self.head.checked_sub(age) else {
                 continue;
             };
-            freed = freed.saturating_add(comes_back(&self.slices[index(number)]));
+            freed = freed.saturating_add(self.slice(number).map_or(0, &comes_back));
             if freed >= amount {
                 return (number + 1 + WHOLE_SLICES) * self.slice_nanos;
             }
@@ -257,10 +269,27 @@ impl Sliding {
     }
 
     fn slice_mut(&mut self, number: u64) -> &mut Slice {
-        &mut self.slices[index(number)]
+        let index = index(number);
+        &mut self.parts[index / PART].get_or_insert_with(none_drawn)[index % PART]
+    }
+
+    fn slice(&self, number: u64) -> Option<&Slice> {
+        let index = index(number);
+        Some(&self.parts[index / PART].as_ref()?[index % PART])
+    }
+
+    /// How many slices there is memory for.
+    #[cfg(test)]
+    pub(super) fn allocated(&self) -> usize {
+        self.parts.iter().flatten().count() * PART
     }
 }
 
 const fn index(number: u64) -> usize {
     (number % SLICES as u64) as usize
+}
+
+#[cold]
+fn none_drawn() -> Box<[Slice; PART]> {
+    Box::new([Slice::default(); PART])
 }

@@ -300,6 +300,26 @@ fn debt_is_paid_at_the_rate_of_the_quota() {
     }
 }
 
+/// A window takes memory as time comes to its slices, and no more than a ring of them.
+#[test]
+fn a_window_takes_memory_as_time_goes() {
+    let mut window = Sliding::new(MINUTE);
+    assert_eq!(window.allocated(), 0);
+    for (second, slices) in [(0, 64), (1, 64), (8, 128), (30, 192), (300, 256)] {
+        window.advance(second * SECOND, QUOTA);
+        window.reserve(1);
+        let sent = window.send(1);
+        window.settle(sent, 1, 1, QUOTA);
+        assert_eq!(window.allocated(), slices, "after {second} s");
+    }
+    for second in 301..500 {
+        window.advance(second * SECOND, QUOTA);
+        window.reserve(1);
+        window.send(1);
+    }
+    assert_eq!(window.allocated(), 512);
+}
+
 /// An idle gap of any length does not wedge the window.
 #[test]
 fn a_long_idle_gap_leaves_an_empty_window() {
