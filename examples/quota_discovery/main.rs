@@ -1,7 +1,7 @@
 //! Reads what an account may do, goes by it, and notices when it may do more.
 //!
 //! ```text
-//! cargo run --example quota_discovery --features tower-bedrock-examples/quota-discovery
+//! cargo run -p tower-bedrock-examples --example quota_discovery --features quota-discovery
 //! ```
 //!
 //! The account is a local one: nothing leaves the machine. With one of your own, leave out
@@ -52,7 +52,7 @@ async fn run() -> Result<()> {
             _ => "something was not read, and stays as it was",
         };
         // Who does not listen misses nothing: the ledgers go by it.
-        drop(refreshed.try_send(what));
+        refreshed.try_send(what).ok();
     });
     let found = discovery.discover().await;
     for (route, quota) in found.found() {
