@@ -12,3 +12,6 @@ pub(crate) use self::answer::Kept;
 pub use self::answer::{AnswerPart, ReplayResponse};
 pub(crate) use self::readers::broken;
 pub(crate) use self::wakers::{Turnout, Wakers};
+
+#[cfg(test)]
+mod tests;

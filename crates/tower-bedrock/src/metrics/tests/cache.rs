@@ -1,3 +1,11 @@
+use std::{
+    future::poll_fn,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
 use tokio_test::{assert_pending, assert_ready, task::spawn};
 use tower::service_fn;
 
@@ -9,9 +17,14 @@ use crate::{CacheControl, CacheLayer, CoalesceControl, CoalesceLayer, Stack};
 #[tokio::test(start_paused = true)]
 async fn a_stack_counts_hits_and_misses() {
     let recorded = Recorded::new();
-    let service = service_fn(|_: Request<()>| async {
-        tokio::task::yield_now().await;
-        Ok::<_, Error>(answer())
+    let is_open = Arc::new(AtomicBool::new(true));
+    let door = Arc::clone(&is_open);
+    let service = service_fn(move |_: Request<()>| {
+        let door = Arc::clone(&door);
+        poll_fn(move |_| match door.load(Ordering::SeqCst) {
+            true => Poll::Ready(Ok::<_, Error>(answer())),
+            false => Poll::Pending,
+        })
     });
     let cache = CacheLayer::new(1 << 20, Duration::from_secs(60)).unwrap();
     let store = cache.store().clone();
@@ -48,9 +61,11 @@ async fn a_stack_counts_hits_and_misses() {
         spawn(stack.send(request.with_coalesce(CoalesceControl::Share)))
     };
     let mut calls = [share(), share(), share()];
+    is_open.store(false, Ordering::SeqCst);
     for call in &mut calls {
         assert_pending!(call.poll());
     }
+    is_open.store(true, Ordering::SeqCst);
     for call in &mut calls {
         assert_ready!(call.poll()).unwrap();
     }

@@ -64,6 +64,10 @@
 //!   between that is none, fails for the SDK's caller and not for the layers: they have counted it as
 //!   answered by then.
 //!
+//! `CacheLayer` and [`CoalesceLayer`](crate::CoalesceLayer) are not for here: what the layers see inside of the
+//! SDK is a written request, not an input that could be compared with another. A stack with one of them
+//! does not compile as a part of this, and the compiler says why.
+//!
 //! Installed twice, the layers that were installed first stay. There is no WebAssembly here: the layers
 //! need tokio's timers.
 //!
