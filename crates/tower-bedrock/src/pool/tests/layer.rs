@@ -94,6 +94,26 @@ async fn idle_pools_are_forgotten() {
     assert!(known < 1100, "{known} pools");
 }
 
+/// A limit that was set by hand is kept, however many other pools come and go.
+#[tokio::test(start_paused = true)]
+async fn limits_set_by_hand_are_kept() {
+    let pools = Pools::new().with_key(|call| PoolKey::named(call.tenant.as_deref().unwrap_or("")));
+    let service = over(&pools, steady(Duration::ZERO));
+    let by_hand = PoolKey::named("by hand");
+    for tenant in 0..5000 {
+        if tenant == 500 {
+            pools.set_limit(&by_hand, 7);
+        }
+        let request = request().with_tenant(tenant.to_string());
+        service.clone().oneshot(request).await.unwrap();
+    }
+    let kept = pools
+        .snapshot()
+        .into_iter()
+        .find(|pool| pool.key == by_hand);
+    assert_eq!(kept.map(|pool| pool.limit), Some(7));
+}
+
 /// A pool that is made larger lets at once those go who fit; one that is made smaller takes no place
 /// away.
 #[tokio::test(start_paused = true)]
