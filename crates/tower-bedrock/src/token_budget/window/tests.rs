@@ -383,6 +383,30 @@ fn the_expected_wait_follows_usage_and_queue() {
     );
 }
 
+/// Calls that hold half again what the service sets aside leave it full and this bucket not; what flows
+/// in meanwhile is lost there, and must not be kept here.
+#[test]
+fn what_the_service_loses_is_not_kept() {
+    let mut bucket = Bucket::full(QUOTA, MINUTE).of_estimates();
+    let mut service = Service::all().swap_remove(0);
+    for _ in 0..20 {
+        bucket.reserve(15);
+        bucket.send(15);
+        assert!(service.admits(0, 10));
+    }
+    let now = 15 * SECOND;
+    bucket.advance(now, QUOTA);
+    bucket.reserve(500);
+    bucket.send(500);
+    assert!(service.admits(now, 500));
+    for _ in 0..20 {
+        bucket.settle(15, 0);
+        service.draw(now, -10);
+    }
+    assert_eq!(service.left(now), 700);
+    assert!(bucket.fits(700) && !bucket.fits(701), "{bucket:?}");
+}
+
 /// A call that holds more here than at the service.
 #[derive(Clone, Copy, Debug)]
 struct Estimated {
