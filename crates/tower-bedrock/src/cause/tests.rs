@@ -36,6 +36,49 @@ fn only_health_causes_count_in_the_breaker() {
     );
 }
 
+/// What the service refused cheaply, for want of quota or capacity, and what one of our layers refused
+/// are these causes and no others.
+#[test]
+fn refusals_are_told_apart_by_who_refused() {
+    let names = |is: fn(Cause) -> bool| -> Vec<_> {
+        let causes = Cause::ALL.iter().copied().filter(|&cause| is(cause));
+        causes.map(Cause::as_str).collect()
+    };
+    assert_eq!(
+        names(Cause::is_throttle),
+        [
+            "request_rate",
+            "token_rate",
+            "tokens_per_day",
+            "throttled",
+            "model_overloaded"
+        ]
+    );
+    assert_eq!(
+        names(Cause::is_own_refusal),
+        [
+            "circuit_open",
+            "budget_exhausted",
+            "pool_saturated",
+            "deadline_exceeded",
+            "no_route_allowed"
+        ]
+    );
+}
+
+/// A limit has one name, in metrics and in messages.
+#[test]
+fn limits_have_their_names() {
+    for (limit, name) in [
+        (Limit::RequestsPerMinute, "requests_per_minute"),
+        (Limit::TokensPerMinute, "tokens_per_minute"),
+        (Limit::TokensPerDay, "tokens_per_day"),
+    ] {
+        assert_eq!(limit.as_str(), name);
+        assert_eq!(limit.to_string(), name);
+    }
+}
+
 /// Our own refusals are never retried: the layer that refused would only refuse again.
 #[test]
 fn own_refusals_are_never_retried() {
