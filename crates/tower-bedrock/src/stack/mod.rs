@@ -32,7 +32,7 @@
 //! |---|---|
 //! | `Trace` of calls | with the feature `tracing`: a span around each call, and one around each attempt inside of `Retry` |
 //! | `CallMetrics` | with the feature `metrics`: counts calls by what comes of them; `AttemptMetrics`, directly around `Classify`, counts what goes out |
-//! | `Cache` | not there: with the feature `cache`, [`cache`](StackBuilder::cache) answers calls out of memory |
+//! | `Cache` | not there: with the feature `cache`, `StackBuilder::cache` has calls answered out of memory |
 //! | [`Coalesce`](crate::Coalesce) | not there: [`coalesce`](StackBuilder::coalesce) has calls that are the same share attempts |
 //! | [`Fallback`](crate::Fallback) | knows no other route: calls stay where they are sent until a [`Ladder`](crate::Ladder) says where else they may go. Asks circuits, quotas and pools before it sends a call anywhere |
 //! | [`Retry`](crate::Retry) | the [`Reactions`](crate::Reactions) table, a budget of 500 tokens; not after a timeout, because the work may be billed twice (a ladder that is set does move on then) |
