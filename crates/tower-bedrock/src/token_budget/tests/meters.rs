@@ -84,12 +84,19 @@ fn ages_of_paying_pass_at_once() {
     );
 }
 
-/// What a bucket owes beyond a time's refill is forgiven, and no more than that.
+/// What a bucket owes beyond a time's refill is forgiven, and no more than that: nothing of what is
+/// still open.
 #[test]
 fn old_debt_is_forgiven() {
     let mut bucket = Bucket::full(QUOTA, MINUTE).overdrawing();
     bucket.reserve(100 * QUOTA);
     bucket.send(100 * QUOTA);
+    bucket.forgive(QUOTA, MINUTE);
+    let unforgiven = bucket.not_before(1, QUOTA).unwrap();
+    assert!(
+        (99 * MINUTE..100 * MINUTE).contains(&unforgiven),
+        "{unforgiven}"
+    );
     bucket.settle(100 * QUOTA, 100 * QUOTA);
     bucket.forgive(QUOTA, MINUTE);
     let payable = bucket.not_before(1, QUOTA).unwrap();
