@@ -63,6 +63,32 @@ async fn operations_keep_to_what_understands_them() {
     }
 }
 
+/// What was found out for calls of one operation is not taken for calls of another, in whichever order
+/// they come.
+#[tokio::test]
+async fn one_operation_is_not_judged_by_another() {
+    let sick = |call: &CallContext| match call.route.to_string().contains("sonnet") {
+        true => Err(Error::new(Cause::ModelOverloaded)),
+        false => Ok(()),
+    };
+    let service = layer(&["us.amazon.nova-pro-v1:0@us-east-1"]).layer(Bed::new(sick));
+    for operation in [
+        Operation::Converse,
+        Operation::InvokeModel,
+        Operation::Converse,
+        Operation::InvokeModel,
+    ] {
+        let mut request = request("us.anthropic.claude-sonnet-4-6@us-east-1");
+        request.context_mut().operation = operation;
+        let result = service.clone().oneshot(request).await;
+        assert_eq!(
+            result.is_ok(),
+            operation == Operation::Converse,
+            "{operation}"
+        );
+    }
+}
+
 /// A call without a model names something of its region, so it stays.
 #[tokio::test]
 async fn a_call_without_a_model_stays() {
