@@ -84,7 +84,7 @@ async fn run() -> Result<()> {
     );
 
     // Once an hour is often enough; this one is for the impatient.
-    let every = Duration::from_millis(200);
+    let every = Duration::from_secs(1);
     let refresh = tokio::spawn(discovery.refresh_after(found, every, quotas.clone()));
     aws.service().change_control_plane(|plane| {
         let quotas = plane.quotas.iter_mut();

@@ -1,7 +1,10 @@
 //! Quotas that change while calls go on, in virtual time.
 
 use std::{
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU32, Ordering},
+    },
     time::Duration,
 };
 
@@ -128,6 +131,30 @@ async fn a_list_that_breaks_off_is_completed_by_what_was_known() {
     let whole = kept.updated_by(discovery.discover().await);
     assert_eq!(tokens(&whole, NOVA), Some(5_000));
     assert_eq!(tokens(&whole, "us.amazon.nova-pro-v1:0"), Some(1_000));
+}
+
+/// No period is too short or too long, and no time limit: one asks AWS without a pause, the other adds up
+/// to more than there is.
+#[tokio::test(start_paused = true)]
+async fn periods_of_any_length_can_be_waited_for() {
+    for (period, most_readings) in [(Duration::ZERO, 12), (Duration::MAX, 1)] {
+        let service = in_process(ControlPlane::new());
+        let readings = Arc::new(AtomicU32::new(0));
+        let count = Arc::clone(&readings);
+        let discovery = discovery(&over_memory(&service))
+            .time_limit(Duration::MAX)
+            .on_event(move |_| {
+                count.fetch_add(1, Ordering::Relaxed);
+            });
+        let refresh = discovery.refresh_every(period, Quotas::new());
+        let ended = tokio::time::timeout(Duration::from_secs(10), refresh).await;
+        assert!(ended.is_err(), "it goes on for ever");
+        let readings = readings.load(Ordering::Relaxed);
+        assert!(
+            (1..=most_readings).contains(&readings),
+            "{period:?}: {readings}"
+        );
+    }
 }
 
 /// Two processes that start together do not read together for long, and no wait strays by more than a

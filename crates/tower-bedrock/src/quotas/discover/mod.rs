@@ -42,6 +42,8 @@ pub use self::{
 const MAX_ATTEMPTS: u32 = 10;
 /// A reading takes seconds; with ten attempts at one of its requests, about a minute.
 const TIME_LIMIT: Duration = Duration::from_secs(120);
+/// Whoever waits for longer means for ever.
+const LONGEST_TIME_LIMIT: Duration = Duration::from_secs(86_400);
 
 type Listener = Arc<dyn Fn(&DiscoveryEvent<'_>) + Send + Sync>;
 
@@ -208,10 +210,10 @@ impl QuotaDiscovery {
     }
 
     /// Sets how long a reading may take; what was not read by then is told as missing. Two minutes by
-    /// default.
+    /// default, at most a day.
     #[must_use]
-    pub const fn time_limit(mut self, limit: Duration) -> Self {
-        self.time_limit = limit;
+    pub fn time_limit(mut self, limit: Duration) -> Self {
+        self.time_limit = limit.min(LONGEST_TIME_LIMIT);
         self
     }
 

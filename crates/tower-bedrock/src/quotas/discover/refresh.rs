@@ -11,13 +11,17 @@ use crate::token_budget::Quotas;
 /// How far a wait between two refreshes strays from its period, as a share of it: processes that start
 /// together soon read at different times.
 const JITTER: f64 = 0.1;
+/// What is read by dozens of requests to APIs that allow a few a second is not read more often.
+const SHORTEST_PERIOD: Duration = Duration::from_secs(1);
+/// No process lives to see the second reading.
+const LONGEST_PERIOD: Duration = Duration::from_secs(10 * 365 * 86_400);
 
 impl QuotaDiscovery {
     /// Reads now, and again whenever `period` has passed, a tenth more or less of it by chance, and has
     /// the ledgers of `quotas` go by what is known. What cannot be read stays as it was known.
     ///
     /// Spawn it, and abort it to end it. What a reading costs is some dozens of requests to APIs with low
-    /// limits; once an hour is often enough.
+    /// limits; once an hour is often enough, and a period below a second is taken for one.
     ///
     /// # Cancellation
     ///
@@ -34,6 +38,7 @@ impl QuotaDiscovery {
         period: Duration,
         quotas: Quotas,
     ) -> Infallible {
+        let period = period.clamp(SHORTEST_PERIOD, LONGEST_PERIOD);
         loop {
             let chance = self.jitter.with(|rng| rng.random_range(-JITTER..=JITTER));
             sleep(period.mul_f64(1.0 + chance)).await;
