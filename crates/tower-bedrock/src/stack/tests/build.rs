@@ -265,7 +265,9 @@ async fn errors_are_classified_below_all_layers() {
         let refused = std::io::Error::from(std::io::ErrorKind::ConnectionRefused);
         Err::<Response<()>, BoxError>(refused.into())
     });
-    let policy = CircuitPolicy::new().with_consecutive_failures(2);
+    let policy = CircuitPolicy::new()
+        .with_consecutive_failures(2)
+        .with_max_waiting(0);
     let breakers = CircuitBreakers::new().with_home_region(HOME);
     let rule =
         |raw: &RawError| matches!(raw, RawError::Connect(_)).then_some(Cause::ServiceUnavailable);
