@@ -129,7 +129,7 @@ fn route(setup: &Setup, world: &World, place: &Place, seed: u64) -> Result<Boxed
             let capped = (BASE.as_secs_f64() * 2_f64.powi(exponent)).min(CAP.as_secs_f64());
             Duration::from_secs_f64(capped * rng.random_range(1.0 - JITTER..=1.0 + JITTER))
         }))
-        .retry_on(|failure: &Failure| failure.is_transient() && failure.code != CIRCUIT_OPEN)
+        .retry_on(Failure::is_transient)
         .budget(budget)
         .build();
     Ok(BoxCloneSyncService::new(retry.layer(stack)))
