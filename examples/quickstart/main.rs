@@ -111,7 +111,7 @@ async fn stack(cli: &Cli, config: Builder, target: &Target) -> Result<Outcome> {
 enum Target {
     /// A local Bedrock in this process, a fresh one for each load.
     Local {
-        scenario: Scenario,
+        scenario: Box<Scenario>,
         server: Option<Server>,
     },
     Endpoint(String),
@@ -124,7 +124,7 @@ impl Target {
             Some(url) => Self::Endpoint(url.clone()),
             None if cli.aws => Self::Aws,
             None => Self::Local {
-                scenario: Scenario::from_toml(include_str!("scenario.toml"))?,
+                scenario: Box::new(Scenario::from_toml(include_str!("scenario.toml"))?),
                 server: None,
             },
         })
@@ -139,7 +139,7 @@ impl Target {
             }
             Self::Endpoint(url) => url.clone(),
             Self::Local { scenario, server } => {
-                let fresh = Server::bind("127.0.0.1:0", scenario.clone()).await?;
+                let fresh = Server::bind("127.0.0.1:0", Scenario::clone(scenario)).await?;
                 server.insert(fresh).url()
             }
         };

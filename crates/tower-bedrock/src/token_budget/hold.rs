@@ -6,9 +6,10 @@ use tokio::time::Instant;
 
 use super::{
     estimate::Estimate,
-    gate::{Gate, Line, State},
+    gate::{Gate, Line},
     ledger::Sent,
     open_calls::Stage,
+    state::State,
     terms::Draw,
 };
 use crate::{

@@ -5,8 +5,9 @@ use std::{future::poll_fn, sync::Arc};
 use tokio::time::Instant;
 
 use super::{
-    gate::{Gate, Line, State},
+    gate::{Gate, Line},
     open_calls::Stage,
+    state::State,
 };
 use crate::{
     call::CallContext,

@@ -34,6 +34,7 @@ mod route_gate;
 mod routes;
 mod settlement;
 mod snapshot;
+mod state;
 mod terms;
 #[cfg(test)]
 mod tests;

@@ -1,6 +1,6 @@
 //! Whether a call is sure to fit, without the lock of its ledger.
 
-use super::{calibration::most_tokens, gate::State, terms::Terms};
+use super::{calibration::most_tokens, state::State, terms::Terms};
 use crate::{
     call::Tokens,
     sync::atomic::{AtomicU64, Ordering},

@@ -5,11 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::{
-    estimate::Estimate,
-    gate::{Gate, State},
-    layer::MAX_WAIT,
-    quotas::Quotas,
-    terms::Need,
+    estimate::Estimate, gate::Gate, layer::MAX_WAIT, quotas::Quotas, state::State, terms::Need,
 };
 use crate::{
     call::{CallContext, Operation},

@@ -2,10 +2,7 @@
 
 use std::time::Duration;
 
-use super::{
-    gate::{Gate, State},
-    window::UNLIMITED,
-};
+use super::{gate::Gate, state::State, window::UNLIMITED};
 use crate::{cause::Limit, route::QuotaKey};
 
 /// What is drawn of one key's quotas at one moment.

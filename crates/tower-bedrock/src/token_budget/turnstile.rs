@@ -11,9 +11,10 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::{
     error::BudgetExhausted,
-    gate::{Gate, State, Verdict},
+    gate::Gate,
     ledger::Sent,
     queue::{Place, Waiter},
+    state::{State, Verdict},
 };
 use crate::call::CallContext;
 
