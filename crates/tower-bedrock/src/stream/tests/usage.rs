@@ -85,6 +85,24 @@ fn zeros_are_no_counts() {
     assert!(counts(0, 0, (5, 0), Some(5)).usage(None).is_some());
 }
 
+/// Counts are all there when both sides were told, be it one after the other: until then more is waited
+/// for.
+#[test]
+fn counts_are_whole_with_both_sides() {
+    let both = counts(3, 52, (0, 0), None);
+    let mut told = TokenCounts {
+        output: None,
+        ..both
+    };
+    let output = TokenCounts {
+        input: None,
+        ..both
+    };
+    assert!(!told.is_whole() && !output.is_whole());
+    told.update(&output);
+    assert!(told.is_whole());
+}
+
 fn counts(input: u64, output: u64, cache: (u64, u64), total: Option<u64>) -> TokenCounts {
     TokenCounts {
         input: Some(input),
@@ -124,9 +142,14 @@ fn usage_means_the_same_for_every_family() {
             Some(&openai),
             usage(1_000, 900, 0),
         ),
-        // Without a total the name tells.
+        // Without a total the name tells, and with one that is the sum of neither.
         (
             counts(1_000, 52, (900, 0), None),
+            Some(&openai),
+            usage(100, 900, 0),
+        ),
+        (
+            counts(1_000, 52, (900, 0), Some(1)),
             Some(&openai),
             usage(100, 900, 0),
         ),
