@@ -202,3 +202,19 @@ proptest! {
         }
     }
 }
+
+/// That all was told is not taken back by an event that says nothing of it, though no counts came.
+#[tokio::test(start_paused = true)]
+async fn what_is_counted_stays_counted() {
+    let mut rig = Rig::new(LIMITS);
+    let last = EventFacts {
+        is_end: true,
+        counts_are_final: true,
+        ..EventFacts::default()
+    };
+    let now = rig.at(1_000);
+    rig.lifecycle.event(&last, now);
+    assert!(rig.lifecycle.is_counted());
+    rig.lifecycle.event(&EventFacts::default(), now);
+    assert!(rig.lifecycle.is_counted());
+}
