@@ -1,6 +1,6 @@
 //! The clock, read once where once is enough.
 
-use std::cell::Cell;
+use std::{cell::Cell, time::Duration};
 
 use tokio::time::Instant;
 
@@ -72,10 +72,14 @@ impl Drop for Turn {
     }
 }
 
+/// Whether a timer can be set for `at`: one rounds up to a millisecond, which the last instant of the clock
+/// does not survive.
+pub(crate) fn comes(at: &Instant) -> bool {
+    at.checked_add(Duration::from_millis(1)).is_some()
+}
+
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     /// Within a turn, and those within it, it is the same time; after something else was done, and

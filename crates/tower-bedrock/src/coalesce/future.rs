@@ -6,11 +6,10 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
-    time::Duration,
 };
 
 use pin_project_lite::pin_project;
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::time::{Sleep, sleep_until};
 
 use super::flight::Flight;
 use crate::{
@@ -121,7 +120,7 @@ where
                     Poll::Pending if !has_time => Err(deadline_exceeded(call)),
                     Poll::Pending => {
                         if deadline.is_none() {
-                            deadline.set(at.filter(comes).map(sleep_until));
+                            deadline.set(at.filter(clock::comes).map(sleep_until));
                         }
                         let deadline = deadline.as_mut().as_pin_mut();
                         match deadline.map(|deadline| deadline.poll(cx)) {
@@ -135,11 +134,6 @@ where
         state.set(State::Over);
         Poll::Ready(result)
     }
-}
-
-/// A timer rounds up to a millisecond, which the last instant of the clock does not survive.
-fn comes(deadline: &Instant) -> bool {
-    deadline.checked_add(Duration::from_millis(1)).is_some()
 }
 
 fn deadline_exceeded(call: &CallContext) -> Error {

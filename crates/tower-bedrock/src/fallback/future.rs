@@ -6,7 +6,6 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
-    time::Duration,
 };
 
 use pin_project_lite::pin_project;
@@ -20,7 +19,7 @@ use super::{
 };
 use crate::{
     call::{BedrockRequest, CallContext},
-    clock::Turn,
+    clock::{self, Turn},
     error::Error,
     reply::BedrockResponse,
 };
@@ -170,11 +169,8 @@ where
     }
 }
 
-/// A timer rounds up to a millisecond, which the last instant of the clock does not survive.
 fn timer(call: &CallContext) -> Option<Sleep> {
-    let deadline = call.deadline?;
-    deadline.checked_add(Duration::from_millis(1))?;
-    Some(sleep_until(deadline))
+    call.deadline.filter(clock::comes).map(sleep_until)
 }
 
 impl<S, R> fmt::Debug for ResponseFuture<S, R>

@@ -7,7 +7,6 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
-    time::Duration,
 };
 
 use pin_project_lite::pin_project;
@@ -138,7 +137,7 @@ where
                 Poll::Ready(step) => step,
                 Poll::Pending => {
                     if this.deadline.is_none() {
-                        let deadline = this.request.context().deadline.filter(comes);
+                        let deadline = this.request.context().deadline.filter(clock::comes);
                         this.deadline.set(deadline.map(sleep_until));
                     }
                     let deadline = this.deadline.as_mut().as_pin_mut();
@@ -240,11 +239,6 @@ where
             return Poll::Ready(Err(error));
         }
     }
-}
-
-/// A timer rounds up to a millisecond, which the last instant of the clock does not survive.
-fn comes(deadline: &Instant) -> bool {
-    deadline.checked_add(Duration::from_millis(1)).is_some()
 }
 
 fn has_expired(call: &CallContext) -> bool {

@@ -4,14 +4,13 @@ use std::{
     future::Future,
     pin::Pin,
     task::{Context, Poll},
-    time::Duration,
 };
 
 use futures_core::Stream;
 use pin_project_lite::pin_project;
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use crate::error::RawError;
+use crate::{clock, error::RawError};
 
 /// A stream of events and an alarm, in one allocation.
 pub(super) trait Source<E>: Send {
@@ -48,8 +47,7 @@ where
     }
 
     fn poll_alarm(self: Pin<&mut Self>, at: Instant, cx: &mut Context<'_>) -> Poll<()> {
-        // A timer rounds up to a millisecond, which the last instant of the clock does not survive.
-        if at.checked_add(Duration::from_millis(1)).is_none() {
+        if !clock::comes(&at) {
             return Poll::Pending;
         }
         let mut alarm = self.project().alarm;

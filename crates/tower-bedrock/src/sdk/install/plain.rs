@@ -5,19 +5,18 @@ use std::{
     mem,
     pin::Pin,
     task::{Context, Poll, ready},
-    time::Duration,
 };
 
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_types::body::SdkBody;
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::time::{Sleep, sleep_until};
 
 use super::{
     attempt::{Attempt, Sent},
     response::SdkResponse,
     whole::Reader,
 };
-use crate::error::RawError;
+use crate::{clock, error::RawError};
 
 /// An attempt that sends the SDK's own request and reads a whole answer, with nothing to bound it: as
 /// a rule that is all there is to a call. By hand, since it is what every call moves about.
@@ -87,10 +86,8 @@ impl Future for Plain {
         if let Poll::Ready(result) = this.poll_answer(cx) {
             return Poll::Ready(result);
         }
-        // A timer rounds up to a millisecond, which the last instant of the clock does not survive.
         let deadline = this.attempt.deadline();
-        let comes = |deadline: &Instant| deadline.checked_add(Duration::from_millis(1)).is_some();
-        let Some(deadline) = deadline.filter(comes) else {
+        let Some(deadline) = deadline.filter(clock::comes) else {
             return Poll::Pending;
         };
         let alarm = this

@@ -7,7 +7,6 @@ use std::{
     pin::Pin,
     sync::{Mutex, PoisonError},
     task::{Context, Poll, ready},
-    time::Duration,
 };
 
 use aws_smithy_types::body::{Error as BodyError, SdkBody};
@@ -19,6 +18,7 @@ use super::frames::{Frames, Heard};
 use crate::{
     call::CallContext,
     cause::Cause,
+    clock,
     error::{Error, ErrorDetails, RawError},
     reply::{Finish, Watcher},
     sdk::stream::StreamOptions,
@@ -279,8 +279,7 @@ impl Tap {
     }
 
     fn poll_alarm(&mut self, at: Instant, cx: &mut Context<'_>) -> Poll<()> {
-        // A timer rounds up to a millisecond, which the last instant of the clock does not survive.
-        if at.checked_add(Duration::from_millis(1)).is_none() {
+        if !clock::comes(&at) {
             return Poll::Pending;
         }
         let alarm = self.alarm.get_or_insert_with(|| Box::pin(sleep_until(at)));
