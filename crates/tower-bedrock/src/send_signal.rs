@@ -120,6 +120,11 @@ impl LateSend {
         }
     }
 
+    /// Whether the call waits for something above that has come between.
+    pub(crate) const fn is_readmitting(&self) -> bool {
+        self.readmission.is_some()
+    }
+
     /// Whether the call may be sent now. Ready at once for a call that never stood in line. While it
     /// is pending, the call's turn is lost.
     #[inline]

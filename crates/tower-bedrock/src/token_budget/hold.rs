@@ -1,6 +1,6 @@
 //! What a call has drawn.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, mem, sync::Arc};
 
 use tokio::time::Instant;
 
@@ -8,27 +8,43 @@ use super::{
     estimate::Estimate,
     gate::{Gate, Line},
     ledger::Sent,
-    open_calls::Stage,
+    open_calls,
     state::State,
     terms::Draw,
 };
 use crate::{
     call::CallContext,
     cause::Limit,
+    clock,
     reply::{Usage, UsageEstimate},
     send_signal::SendSignal,
 };
 
 /// What an admitted call has drawn of its quotas.
 ///
-/// Dropping it while the call is sent keeps what it holds until that has aged out: nobody knows what
-/// the service has done. Dropping it before gives everything back.
+/// Dropping it while the call is under way keeps what it holds until that has aged out: nobody knows
+/// what the service has done. Dropping it before gives everything back.
 pub(super) struct Hold {
     // What was drawn is with the open call: a hold is moved several times on its way.
     gate: Arc<Gate>,
-    /// The open call at the gate; `None` when it is settled.
-    key: Option<u64>,
-    is_recalled: bool,
+    /// The open call at the gate.
+    key: u64,
+    stage: Stage,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// Counted as sent. The inner service does not have the call, or was not waited for: nothing need
+    /// be sent.
+    Admitted,
+    /// Counted as waiting below.
+    Recalled,
+    /// The inner service is being waited for, for the first time.
+    Begun,
+    /// The inner service was waited for.
+    UnderWay,
+    /// Settled.
+    Over,
 }
 
 impl Hold {
@@ -37,8 +53,8 @@ impl Hold {
     pub(super) const fn new(gate: Arc<Gate>, key: u64) -> Self {
         Self {
             gate,
-            key: Some(key),
-            is_recalled: false,
+            key,
+            stage: Stage::Admitted,
         }
     }
 
@@ -63,36 +79,50 @@ impl Hold {
 
     /// Tells the gate when the call is really sent, if it waits below.
     #[inline]
-    pub(super) fn signal(&self) -> Option<SendSignal> {
-        self.key.map(|key| SendSignal::new(&self.gate, key))
+    pub(super) fn signal(&self) -> SendSignal {
+        SendSignal::new(&self.gate, self.key)
     }
 
     /// The call does not go at once after all: what it draws counts, and does not age, until it
     /// does.
     pub(super) fn recall(&mut self, now: Instant) {
-        if let Some(key) = self.key
-            && !std::mem::replace(&mut self.is_recalled, true)
-        {
-            self.gate.at(now, |state| state.recall(key));
+        if self.stage == Stage::Admitted {
+            self.stage = Stage::Recalled;
+            self.gate.at(now, |state| state.recall(self.key));
         }
     }
 
     /// The call goes now. `false` if something has come between: then it has drawn nothing, and has
     /// to be admitted anew.
-    #[inline]
     pub(super) fn send(&mut self) -> bool {
-        let Some(key) = self.key else {
-            return false;
-        };
-        if !std::mem::take(&mut self.is_recalled) {
+        if self.stage != Stage::Recalled {
             return true;
         }
+        self.stage = Stage::Admitted;
         let now = Instant::now();
-        let is_sent = self.gate.at(now, |state| state.send(key));
+        let is_sent = self.gate.at(now, |state| state.send(self.key));
         if !is_sent {
             self.finish(now, |_, _, _| {});
         }
         is_sent
+    }
+
+    /// The inner service has the call, and is waited for now.
+    #[inline]
+    pub(super) fn begins(&mut self) {
+        if self.stage == Stage::Admitted {
+            self.stage = Stage::Begun;
+        }
+    }
+
+    /// The inner service does not answer at once.
+    #[inline]
+    pub(super) fn waits(&mut self) {
+        if self.stage == Stage::Begun {
+            self.stage = Stage::UnderWay;
+            let key = self.key;
+            self.gate.at(clock::now(), |state| state.send_late(key));
+        }
     }
 
     /// The call used `usage`.
@@ -150,29 +180,45 @@ impl Hold {
     }
 
     fn finish(&mut self, now: Instant, settle: impl FnOnce(&mut State, Draw, Sent)) {
-        let Some(key) = self.key.take() else {
+        let stage = mem::replace(&mut self.stage, Stage::Over);
+        if stage == Stage::Over {
             return;
-        };
+        }
+        let key = self.key;
         // Who was to be told is dropped when the lock is released.
         let _above = self.gate.at(now, |state| {
+            if stage == Stage::Begun {
+                state.send_late(key);
+            }
             let call = state.open.get_mut(key)?;
             let draw = call.draw;
             match call.stage {
-                Stage::Reserved => state.ledger.unreserve(draw.tokens),
-                Stage::Sent(sent) => settle(state, draw, sent),
-                Stage::Out | Stage::Closed => {}
+                open_calls::Stage::Reserved => state.ledger.unreserve(draw.tokens),
+                open_calls::Stage::Sent(sent) => settle(state, draw, sent),
+                open_calls::Stage::Out | open_calls::Stage::Closed => {}
             }
             state.open.close(key)
+        });
+    }
+
+    #[cold]
+    fn abandon(&mut self) {
+        let was_waited_for = matches!(self.stage, Stage::Begun | Stage::UnderWay);
+        self.finish(Instant::now(), |state, draw, sent| {
+            if was_waited_for {
+                state.ledger.lapse(sent, draw.tokens);
+            } else {
+                state.ledger.give_back(sent, draw.tokens);
+            }
         });
     }
 }
 
 impl Drop for Hold {
+    #[inline]
     fn drop(&mut self) {
-        if self.key.is_some() {
-            self.finish(Instant::now(), |state, draw, sent| {
-                state.ledger.lapse(sent, draw.tokens);
-            });
+        if self.stage != Stage::Over {
+            self.abandon();
         }
     }
 }

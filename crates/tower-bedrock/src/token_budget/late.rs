@@ -15,6 +15,10 @@ use crate::{
     send_signal::{Readmission, SendListener, SendSignal},
 };
 
+/// A call whose future is polled first this much later than it was admitted was sent then, not before.
+/// What timers can tell apart, and far below the margin of a quota.
+const LATE: u64 = 1_000_000;
+
 impl State {
     /// A call that was sent was not sent after all. Returns who else wants to know.
     pub(super) fn recall(&mut self, key: u64) -> Option<SendSignal> {
@@ -24,6 +28,18 @@ impl State {
             call.stage = Stage::Reserved;
         }
         call.above.clone()
+    }
+
+    /// A call that was sent was first waited for now: nothing need have been sent before.
+    #[inline]
+    pub(super) fn send_late(&mut self, key: u64) {
+        if let Some(call) = self.open.get_mut(key)
+            && let Stage::Sent(sent) = &mut call.stage
+            && self.ledger.now() > sent.at() + LATE
+        {
+            self.ledger.recall(*sent, call.draw.tokens);
+            *sent = self.ledger.send(call.draw.tokens);
+        }
     }
 
     /// A call is sent now, if it has not been. `false` if something has come between: then it draws

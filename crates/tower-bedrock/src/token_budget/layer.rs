@@ -1,5 +1,5 @@
 use std::{
-    fmt,
+    fmt, mem,
     num::NonZeroU32,
     sync::Arc,
     task::{Context, Poll},
@@ -10,12 +10,15 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use super::{
+    asking::Asked,
     charge::FailureCharges,
     estimate::{SizeEstimator, TokenEstimator},
     event::TokenBudgetEvent,
     future::ResponseFuture,
     gate::Line,
     quotas::Quotas,
+    slow::Slow,
+    terms::Need,
 };
 use crate::{call::BedrockRequest, cause::Reactions, error::Error, reply::BedrockResponse};
 
@@ -59,10 +62,15 @@ pub(super) const MAX_WAIT: Duration = Duration::from_secs(300);
 ///
 /// # Readiness
 ///
-/// Always ready. A call is admitted when its future is polled; only then does it wait for the
-/// readiness of a clone of the inner service. So an inner permit is never held while a call waits
-/// for its quota. While it waits for the inner service, what it draws is reserved, and begins to age
-/// when it is sent.
+/// Always ready, so that a call waits or is refused here even when the inner service is busy. Where the
+/// inner service is ready too and the call fits, it is admitted when it is called, and the instance that
+/// was made ready is the one that is called. Everything else goes on when the future is polled: a call
+/// that has to wait for its quota lets go of the instance that was ready and asks a clone of it when its
+/// turn has come. So an inner permit is never held while a call waits for its quota. While a call waits
+/// for the inner service, what it draws is reserved, and begins to age when it is sent.
+///
+/// A call that was admitted is taken to be sent when its future is polled first; until then, what it draws
+/// counts.
 ///
 /// A call that waits has to be polled when it is woken, as futures want to be: of all that wait at a
 /// ledger, one keeps the timer for all. A future that is set aside half way, in a `select!` whose
@@ -70,10 +78,11 @@ pub(super) const MAX_WAIT: Duration = Duration::from_secs(300);
 ///
 /// # Cancellation
 ///
-/// Dropping the future of a call that waits frees its place. Dropping it before the inner service
-/// was called gives back all that was drawn. Dropping it later keeps what the call holds until that
-/// has aged out, because the service goes on with the work. A stream that is dropped settles by what
-/// it has told of its usage, or keeps its hold.
+/// Dropping the future of a call that waits frees its place. Dropping it before the inner service was
+/// called, or before it was ever polled, gives back all that was drawn: futures do nothing until they
+/// are polled. Dropping it later keeps what the call holds until that has aged
+/// out, because the service goes on with the work. A stream that is dropped settles by what it has told
+/// of its usage, or keeps its hold.
 ///
 /// # Errors
 ///
@@ -129,6 +138,8 @@ pub struct TokenBudgetLayer<E = SizeEstimator> {
 /// The service that [`TokenBudgetLayer`] makes.
 pub struct TokenBudget<S, E = SizeEstimator> {
     inner: S,
+    /// Whether the inner service has said that it is ready, and was not called since.
+    is_ready: bool,
     config: Arc<Config<E>>,
 }
 
@@ -280,6 +291,7 @@ impl<S, E> Layer<S> for TokenBudgetLayer<E> {
     fn layer(&self, inner: S) -> Self::Service {
         TokenBudget {
             inner,
+            is_ready: false,
             config: Arc::clone(&self.config),
         }
     }
@@ -313,13 +325,47 @@ where
     type Error = Error;
     type Future = ResponseFuture<S, R, E>;
 
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.is_ready = match self.inner.poll_ready(cx) {
+            Poll::Ready(Ok(())) => true,
+            Poll::Ready(Err(error)) => return Poll::Ready(Err(error.into())),
+            Poll::Pending => false,
+        };
         Poll::Ready(Ok(()))
     }
 
     #[inline]
-    fn call(&mut self, request: R) -> Self::Future {
-        ResponseFuture::new(self.inner.clone(), request, Arc::clone(&self.config))
+    fn call(&mut self, mut request: R) -> Self::Future {
+        if !mem::take(&mut self.is_ready) {
+            return ResponseFuture::slow(self.readying(request));
+        }
+        let held = match self.config.ask(&mut request) {
+            Asked::Admitted(hold) => {
+                request.context_mut().send_signal = Some(hold.signal());
+                Some((hold, Arc::clone(&self.config)))
+            }
+            Asked::Passes => None,
+            Asked::Not(need) => return ResponseFuture::slow(self.asked(request, need)),
+        };
+        ResponseFuture::called(self.inner.call(request), held)
+    }
+}
+
+impl<S: Clone, E> TokenBudget<S, E> {
+    /// A call that waits for the inner service first. What has begun to become ready goes along.
+    #[cold]
+    fn readying<R>(&mut self, request: R) -> Slow<S, R, E> {
+        let next = self.inner.clone();
+        let service = mem::replace(&mut self.inner, next);
+        Slow::readying(service, request, Arc::clone(&self.config))
+    }
+
+    /// A call that waits for its quota first. What is ready is let go: it may have reserved something.
+    #[cold]
+    fn asked<R>(&mut self, request: R, need: Need) -> Slow<S, R, E> {
+        self.inner = self.inner.clone();
+        let service = self.inner.clone();
+        Slow::asked(service, request, Arc::clone(&self.config), need)
     }
 }
 
@@ -351,10 +397,12 @@ impl<E> Clone for TokenBudgetLayer<E> {
     }
 }
 
+/// A clone of a service that is ready need not be.
 impl<S: Clone, E> Clone for TokenBudget<S, E> {
     fn clone(&self) -> Self {
         Self {
             inner: self.inner.clone(),
+            is_ready: false,
             config: Arc::clone(&self.config),
         }
     }
@@ -384,6 +432,6 @@ impl<S: fmt::Debug, E> fmt::Debug for TokenBudget<S, E> {
         f.debug_struct("TokenBudget")
             .field("inner", &self.inner)
             .field("config", &self.config)
-            .finish()
+            .finish_non_exhaustive()
     }
 }

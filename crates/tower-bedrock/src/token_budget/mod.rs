@@ -12,6 +12,7 @@
 
 mod adopt;
 mod allowance;
+mod asking;
 mod calibration;
 mod charge;
 mod error;
@@ -33,6 +34,7 @@ mod room;
 mod route_gate;
 mod routes;
 mod settlement;
+mod slow;
 mod snapshot;
 mod state;
 mod terms;

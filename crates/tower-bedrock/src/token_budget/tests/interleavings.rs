@@ -204,7 +204,7 @@ fn a_signal_to_a_call_that_ends_draws_nothing() {
         let gate = quotas(QUOTA).gate(&route());
         let hold = wait(&gate);
         let mut call = call(EACH, 0);
-        call.send_signal = hold.signal();
+        call.send_signal = Some(hold.signal());
         let below = thread::spawn(move || {
             let mut late = LateSend::default();
             late.waits(&call);

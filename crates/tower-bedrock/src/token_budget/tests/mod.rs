@@ -14,6 +14,7 @@ mod limits;
 mod meters;
 mod queue;
 mod quota;
+mod readiness;
 mod reference;
 mod room;
 mod route_gate;
