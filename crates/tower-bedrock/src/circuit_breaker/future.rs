@@ -29,18 +29,14 @@ pin_project! {
 }
 
 pin_project! {
+    // What waits is apart: a future is moved several times before it is polled, and what is moved is
+    // what it might become.
     #[project = StateProj]
     enum State<S, R, F> {
         /// The circuit is open.
         Refused { error: Option<Error> },
-        /// Not asked for yet: the inner service is not ready.
-        Readying {
-            service: S,
-            request: Option<R>,
-            breakers: CircuitBreakers,
-            // Of a call that found the circuit open.
-            waiting: Option<Pin<Box<Waiting>>>,
-        },
+        /// The call waits for its circuit, or for the inner service.
+        Readying { readying: Box<Readying<S, R>> },
         /// The inner service has the call.
         Called {
             #[pin]
@@ -49,6 +45,15 @@ pin_project! {
             turn: Option<Box<Turn>>,
         },
     }
+}
+
+/// A call that the inner service does not have yet.
+struct Readying<S, R> {
+    service: S,
+    request: Option<R>,
+    breakers: CircuitBreakers,
+    /// Of a call that found the circuit open.
+    waiting: Option<Pin<Box<Waiting>>>,
 }
 
 impl<S, R> ResponseFuture<S, R>
@@ -62,19 +67,20 @@ where
         }
     }
 
-    pub(super) const fn readying(
+    pub(super) fn readying(
         service: S,
         request: R,
         breakers: CircuitBreakers,
         waiting: Option<Pin<Box<Waiting>>>,
     ) -> Self {
+        let readying = Box::new(Readying {
+            service,
+            request: Some(request),
+            breakers,
+            waiting,
+        });
         Self {
-            state: State::Readying {
-                service,
-                request: Some(request),
-                breakers,
-                waiting,
-            },
+            state: State::Readying { readying },
         }
     }
 
@@ -99,62 +105,11 @@ where
 {
     type Output = Result<S::Response, Error>;
 
+    #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut state = self.project().state;
         loop {
             match state.as_mut().project() {
-                StateProj::Refused { error } => {
-                    return error
-                        .take()
-                        .map_or(Poll::Pending, |error| Poll::Ready(Err(error)));
-                }
-                StateProj::Readying {
-                    service,
-                    request,
-                    breakers,
-                    waiting,
-                } => {
-                    let Some(call) = request.as_ref().map(BedrockRequest::context) else {
-                        return Poll::Pending;
-                    };
-                    if let Some(waiting) = waiting {
-                        ready!(waiting.as_mut().poll(cx, call))?;
-                    }
-                    ready!(service.poll_ready(cx)).map_err(Into::into)?;
-                    if let Some(waiting) = waiting {
-                        let polled = waiting.as_mut().poll_sends(cx, call);
-                        if polled.is_pending() {
-                            // Another call may have what was made ready.
-                            *service = service.clone();
-                        }
-                        ready!(polled)?;
-                    }
-                    let Some(mut ready) = request.take() else {
-                        return Poll::Pending;
-                    };
-                    match breakers.admit(ready.context_mut()) {
-                        Ok(permit) => {
-                            let turn = waiting.as_mut().and_then(|waiting| waiting.as_mut().take());
-                            let response = service.call(ready);
-                            let permit = Some(permit);
-                            state.set(State::Called {
-                                response,
-                                permit,
-                                turn,
-                            });
-                        }
-                        Err(closed) => {
-                            let is_back = waiting
-                                .as_mut()
-                                .is_some_and(|waiting| waiting.as_mut().rejoin(&closed.circuit));
-                            if !is_back {
-                                *waiting = Some(closed.wait(ready.context())?);
-                            }
-                            *service = service.clone();
-                            *request = Some(ready);
-                        }
-                    }
-                }
                 StateProj::Called {
                     response,
                     permit,
@@ -169,10 +124,8 @@ where
                             }
                         }
                         Poll::Ready(Ok(response)) => {
-                            if let Some(permit) = permit {
+                            if let Some(mut permit) = permit.take() {
                                 permit.stop_clock();
-                            }
-                            if let Some(permit) = permit.take() {
                                 permit.watch(response);
                             }
                             if let Some(turn) = turn.take() {
@@ -189,6 +142,71 @@ where
                         }
                     }
                     return polled;
+                }
+                StateProj::Refused { error } => {
+                    return error
+                        .take()
+                        .map_or(Poll::Pending, |error| Poll::Ready(Err(error)));
+                }
+                StateProj::Readying { readying } => {
+                    let (response, permit, turn) = ready!(readying.poll_called(cx))?;
+                    let permit = Some(permit);
+                    state.set(State::Called {
+                        response,
+                        permit,
+                        turn,
+                    });
+                }
+            }
+        }
+    }
+}
+
+/// What becomes of a call that may go.
+type Called<F> = (F, Permit, Option<Box<Turn>>);
+
+impl<S, R> Readying<S, R>
+where
+    R: BedrockRequest,
+    S: Service<R> + Clone,
+    S::Error: Into<Error>,
+{
+    /// Waits until the call may go and the inner service is ready, and calls it.
+    fn poll_called(&mut self, cx: &mut Context<'_>) -> Poll<Result<Called<S::Future>, Error>> {
+        loop {
+            let Some(call) = self.request.as_ref().map(BedrockRequest::context) else {
+                return Poll::Pending;
+            };
+            if let Some(waiting) = &mut self.waiting {
+                ready!(waiting.as_mut().poll(cx, call))?;
+            }
+            ready!(self.service.poll_ready(cx)).map_err(Into::into)?;
+            if let Some(waiting) = &mut self.waiting {
+                let polled = waiting.as_mut().poll_sends(cx, call);
+                if polled.is_pending() {
+                    // Another call may have what was made ready.
+                    self.service = self.service.clone();
+                }
+                ready!(polled)?;
+            }
+            let Some(mut request) = self.request.take() else {
+                return Poll::Pending;
+            };
+            match self.breakers.admit(request.context_mut()) {
+                Ok(permit) => {
+                    let waiting = self.waiting.as_mut();
+                    let turn = waiting.and_then(|waiting| waiting.as_mut().take());
+                    return Poll::Ready(Ok((self.service.call(request), permit, turn)));
+                }
+                Err(closed) => {
+                    let waiting = self.waiting.as_mut();
+                    let is_back =
+                        waiting.is_some_and(|waiting| waiting.as_mut().rejoin(&closed.circuit));
+                    if !is_back {
+                        self.waiting = Some(closed.wait(request.context())?);
+                    }
+                    self.service = self.service.clone();
+                    self.request = Some(request);
                 }
             }
         }
