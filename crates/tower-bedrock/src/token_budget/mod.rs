@@ -27,6 +27,7 @@ mod layer;
 mod learning;
 mod ledger;
 mod open_calls;
+mod promise;
 mod queue;
 mod quota;
 mod quotas;

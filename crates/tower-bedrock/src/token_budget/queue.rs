@@ -6,7 +6,10 @@ use std::{
     task::Waker,
 };
 
-use super::ledger::Ahead;
+use super::{
+    ledger::Ahead,
+    promise::{Promise, part},
+};
 use crate::call::Priority;
 
 const CLASSES: usize = 3;
@@ -18,6 +21,11 @@ const CLASSES: usize = 3;
 /// call has, and what it does not use it keeps for its next turn while it has waiters. A tenant's own
 /// calls go in the order in which they came.
 ///
+/// A call that joins is promised its turn behind what waits, at the pace of the whole quota. Others may
+/// come after it and take turns of which nobody knew. What they take keeps nobody out: those who join
+/// for the tenant that was passed are promised as much as if its own calls had gone. So there are always
+/// some in its line who have time left, and when the others stop, they use the quota to its end.
+///
 /// Whoever is [`next`](Self::next) stays next until it has gone or somebody of a higher priority
 /// comes, so that a large call is not passed by small ones for ever. Joining, leaving and taking
 /// turns are `O(log n)`.
@@ -28,6 +36,8 @@ pub(super) struct WaitQueue {
     deadlines: BTreeMap<(u64, u64), Place>,
     joined: u64,
     waiting: Ahead,
+    /// Tokens that went so far, of all together.
+    gone: u64,
 }
 
 /// Where a waiter stands. Its number tells it from all others that ever waited.
@@ -69,6 +79,7 @@ struct Tenant {
     turn: u64,
     deficit: u64,
     tokens: u64,
+    promise: Promise,
 }
 
 impl Waiter {
@@ -95,8 +106,8 @@ impl WaitQueue {
     }
 
     /// What will go before a call of `tokens` that joins now, if nobody joins after it: the higher
-    /// priorities, what its tenant has waiting, and of every other tenant as much as the round robin
-    /// lets go meanwhile.
+    /// priorities, what its tenant has waiting and was not passed, and of every other tenant as much as
+    /// the round robin lets go meanwhile.
     pub(super) fn ahead(
         &self,
         priority: Priority,
@@ -105,8 +116,13 @@ impl WaitQueue {
     ) -> Ahead {
         let index = class_of(priority);
         let class = &self.classes[index];
-        let mut ahead = class.ahead(tenant, tokens);
-        for higher in &self.classes[..index] {
+        let own = class.find(tenant).map(|id| &class.tenants[id as usize]);
+        self.above(index, class.ahead(own, tokens, self.gone))
+    }
+
+    /// The same, and the higher priorities.
+    fn above(&self, class: usize, mut ahead: Ahead) -> Ahead {
+        for higher in &self.classes[..class] {
             ahead.tokens = ahead.tokens.saturating_add(higher.waiting.tokens);
             ahead.requests += higher.waiting.requests;
         }
@@ -146,6 +162,7 @@ impl WaitQueue {
         let tokens = waiter.tokens;
         self.join_again(place, waiter);
         // The turn that was taken for it was not used.
+        self.gone = self.gone.saturating_sub(tokens);
         let class = &mut self.classes[usize::from(place.class)];
         let tenant = &mut class.tenants[place.tenant as usize];
         tenant.deficit = tenant.deficit.saturating_add(tokens);
@@ -153,10 +170,22 @@ impl WaitQueue {
     }
 
     fn join_again(&mut self, place: Place, waiter: Waiter) {
+        let index = usize::from(place.class);
+        let class = &self.classes[index];
+        let own = &class.tenants[place.tenant as usize];
+        let ahead = class.ahead(Some(own), waiter.tokens, self.gone);
+        let before = own.ahead(self.gone).tokens;
+        let promise = Promise::new(
+            before.saturating_add(waiter.tokens),
+            self.above(index, ahead)
+                .tokens
+                .saturating_add(waiter.tokens),
+            self.gone,
+        );
         self.waiting.add(waiter.tokens);
         self.deadlines
             .insert((waiter.deadline, place.number), place);
-        self.classes[usize::from(place.class)].join(place, waiter);
+        self.classes[index].join(place, waiter, promise);
     }
 
     /// Takes a waiter out, wherever it stands; `None` if it has gone.
@@ -193,6 +222,7 @@ impl WaitQueue {
         let class = &mut self.classes[usize::from(place.class)];
         let tenant = &mut class.tenants[place.tenant as usize];
         tenant.deficit = tenant.deficit.saturating_sub(tokens);
+        self.gone = self.gone.saturating_add(tokens);
         self.leave(place).map(|waiter| (place, waiter))
     }
 
@@ -204,22 +234,19 @@ impl WaitQueue {
 }
 
 impl Class {
-    fn ahead(&self, tenant: Option<&Arc<str>>, tokens: u64) -> Ahead {
-        let own = self.find(tenant).map(|id| &self.tenants[id as usize]);
-        let own = own.map_or(Ahead::default(), |own| Ahead {
-            requests: own.waiters.len() as u64,
-            tokens: own.tokens,
-        });
-        let others = self.ring.len() as u64;
+    /// What goes before a call of `tokens` of that tenant, if it has any waiting, after all that has
+    /// `gone`.
+    fn ahead(&self, own: Option<&Tenant>, tokens: u64, gone: u64) -> Ahead {
+        let known = own.map_or(Ahead::default(), Tenant::waiting);
+        let other_tokens = self.waiting.tokens.saturating_sub(known.tokens);
+        let other_requests = self.waiting.requests - known.requests;
+        let others = self.ring.len() as u64 - u64::from(own.is_some());
+        let own = own.map_or(Ahead::default(), |own| own.ahead(gone));
         let each = own.tokens.saturating_add(tokens);
-        let other_tokens = self.waiting.tokens.saturating_sub(own.tokens);
         let tokens = other_tokens.min(others.saturating_mul(each));
         // Requests go with tokens as they stand in the queue.
-        let other_requests = self.waiting.requests - own.requests;
-        let share =
-            u128::from(other_requests) * u128::from(tokens) / u128::from(other_tokens.max(1));
         Ahead {
-            requests: own.requests + u64::try_from(share).unwrap_or(other_requests),
+            requests: own.requests + part(other_requests, tokens, other_tokens),
             tokens: own.tokens.saturating_add(tokens),
         }
     }
@@ -254,11 +281,12 @@ impl Class {
         id
     }
 
-    fn join(&mut self, place: Place, waiter: Waiter) {
+    fn join(&mut self, place: Place, waiter: Waiter, promise: Promise) {
         self.quantum = self.quantum.max(waiter.tokens).max(1);
         self.waiting.add(waiter.tokens);
         let tenant = &mut self.tenants[place.tenant as usize];
         tenant.tokens = tenant.tokens.saturating_add(waiter.tokens);
+        tenant.promise = promise;
         tenant.waiters.insert(place.number, waiter);
     }
 
@@ -308,6 +336,25 @@ impl Class {
             self.ring.insert(self.turns, id);
             self.turns += 1;
             self.is_served = false;
+        }
+    }
+}
+
+impl Tenant {
+    fn waiting(&self) -> Ahead {
+        Ahead {
+            requests: self.waiters.len() as u64,
+            tokens: self.tokens,
+        }
+    }
+
+    /// What waits and is still promised, after all that has `gone`.
+    fn ahead(&self, gone: u64) -> Ahead {
+        let waiting = self.waiting();
+        let tokens = self.promise.left(gone).min(waiting.tokens);
+        Ahead {
+            requests: part(waiting.requests, tokens, waiting.tokens),
+            tokens,
         }
     }
 }

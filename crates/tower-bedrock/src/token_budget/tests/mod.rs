@@ -12,6 +12,7 @@ mod late;
 mod learning;
 mod limits;
 mod meters;
+mod passed;
 mod queue;
 mod quota;
 mod readiness;
