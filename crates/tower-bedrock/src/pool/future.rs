@@ -40,12 +40,12 @@ pin_project! {
 }
 
 pin_project! {
-    // One in the place of the other, and what waits apart: a future is moved several times before it
-    // is polled, and what is moved is what it might become.
+    // What waits is apart: a future is moved several times before it is polled, and what is moved is
+    // what it might become.
     #[project = StateProj]
     enum State<S, R, F> {
         /// The inner service does not have the call yet.
-        Before { before: Before<S, R> },
+        Before { before: Box<Before<S, R>> },
         /// The inner service has it.
         Called { #[pin] response: F, permit: Option<Permit> },
     }
@@ -90,16 +90,27 @@ impl<S, R> ResponseFuture<S, R>
 where
     S: Service<R>,
 {
+    /// Of a call that the inner service has, in the place of `permit`.
     #[inline]
-    pub(super) fn new(service: S, request: R, places: Arc<Places>) -> Self {
-        let before = Before {
+    pub(super) const fn called(response: S::Future, permit: Permit) -> Self {
+        Self {
+            state: State::Called {
+                response,
+                permit: Some(permit),
+            },
+        }
+    }
+
+    /// Of a call that is made by `service` when both have come: a place, and its readiness.
+    pub(super) fn waiting(service: S, request: R, places: Arc<Places>) -> Self {
+        let before = Box::new(Before {
             service,
             request: Some(request),
             late: LateSend::default(),
             stage: Stage::Asking {
                 places: Some(places),
             },
-        };
+        });
         Self {
             state: State::Before { before },
         }
@@ -334,7 +345,8 @@ fn refused(places: &Places, call: &CallContext, refusal: PoolSaturated) -> Error
     Error::from(refusal).with_context(call)
 }
 
-fn has_expired(call: &CallContext) -> bool {
+#[inline]
+pub(super) fn has_expired(call: &CallContext) -> bool {
     call.deadline
         .is_some_and(|deadline| deadline <= clock::now())
 }

@@ -1,12 +1,17 @@
 use std::{
     fmt,
+    sync::Arc,
     task::{Context, Poll},
 };
 
 use tower_layer::Layer;
 use tower_service::Service;
 
-use super::{future::ResponseFuture, pools::Pools};
+use super::{
+    future::{ResponseFuture, has_expired},
+    places::Places,
+    pools::Pools,
+};
 use crate::{call::BedrockRequest, error::Error, reply::BedrockResponse};
 
 /// Bounds what is in flight, for each region by default, until replies are finished.
@@ -26,13 +31,15 @@ use crate::{call::BedrockRequest, error::Error, reply::BedrockResponse};
 ///
 /// # Readiness
 ///
-/// Always ready: which pool a call belongs to is known when it is made. Its future waits for a place
-/// first and for the readiness of a clone of the inner service then, so that what the inner service
-/// hands out is not kept by those who stand in line.
+/// Always ready: which pool a call belongs to is known when it is made. The inner service is asked too,
+/// and if it is ready and a place is free, it has the call at once. Otherwise the future waits for a
+/// place first and for the readiness of a clone of the inner service then, and the instance that was made
+/// ready is let go, so that what the inner service hands out is not kept by those who stand in line.
 ///
 /// # Cancellation
 ///
-/// Dropping the future frees its place, in line or in flight. Dropping a stream does too.
+/// Dropping the future frees its place, in line or in flight, even if it was never polled. Dropping a
+/// stream does too.
 ///
 /// # Errors
 ///
@@ -86,9 +93,10 @@ pub struct PoolLayer {
 }
 
 /// The service that [`PoolLayer`] makes.
-#[derive(Clone)]
 pub struct Pool<S> {
     inner: S,
+    /// Whether the inner service has said that it is ready, and was not called since.
+    is_ready: bool,
     pools: Pools,
 }
 
@@ -117,7 +125,11 @@ impl<S> Layer<S> for PoolLayer {
 impl<S> Pool<S> {
     /// Lets as many calls to `inner` through as `pools` say.
     pub const fn new(inner: S, pools: Pools) -> Self {
-        Self { inner, pools }
+        Self {
+            inner,
+            is_ready: false,
+            pools,
+        }
     }
 
     inner_service_accessors!();
@@ -139,14 +151,50 @@ where
     type Error = Error;
     type Future = ResponseFuture<S, R>;
 
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.is_ready = match self.inner.poll_ready(cx) {
+            Poll::Ready(Ok(())) => true,
+            Poll::Ready(Err(error)) => return Poll::Ready(Err(error.into())),
+            Poll::Pending => false,
+        };
         Poll::Ready(Ok(()))
     }
 
     #[inline]
     fn call(&mut self, request: R) -> Self::Future {
-        let places = self.pools.of_call(request.context());
-        ResponseFuture::new(self.inner.clone(), request, places)
+        let call = request.context();
+        let places = self.pools.of_call(call);
+        if !self.is_ready || has_expired(call) {
+            return self.wait(request, places);
+        }
+        match places.take() {
+            Ok(permit) => {
+                self.is_ready = false;
+                ResponseFuture::called(self.inner.call(request), permit)
+            }
+            Err(places) => self.wait(request, places),
+        }
+    }
+}
+
+impl<S> Pool<S> {
+    /// The future of a call that cannot go now. Whatever the inner service has handed out, or is about
+    /// to, is for one that can.
+    #[cold]
+    fn wait<R>(&mut self, request: R, places: Arc<Places>) -> ResponseFuture<S, R>
+    where
+        S: Service<R> + Clone,
+    {
+        self.is_ready = false;
+        self.inner = self.inner.clone();
+        ResponseFuture::waiting(self.inner.clone(), request, places)
+    }
+}
+
+/// A clone of a service that is ready need not be.
+impl<S: Clone> Clone for Pool<S> {
+    fn clone(&self) -> Self {
+        Self::new(self.inner.clone(), self.pools.clone())
     }
 }
 

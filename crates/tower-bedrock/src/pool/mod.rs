@@ -13,6 +13,7 @@
 mod adaptive;
 mod error;
 mod event;
+mod free;
 mod full;
 pub mod future;
 mod key;

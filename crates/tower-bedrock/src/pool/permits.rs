@@ -16,6 +16,8 @@ pub(super) struct Permits {
     /// Those of the line who have a place and have not come for it yet.
     granted: BTreeSet<u64>,
     next: u64,
+    /// How many may be taken without asking.
+    lent: usize,
     most_taken: usize,
     most_waiting: usize,
 }
@@ -28,6 +30,7 @@ impl Permits {
             line: BTreeMap::new(),
             granted: BTreeSet::new(),
             next: 0,
+            lent: 0,
             most_taken: 0,
             most_waiting: 0,
         }
@@ -64,6 +67,22 @@ impl Permits {
     #[inline]
     pub(super) fn has_free(&self) -> bool {
         self.line.is_empty() && self.taken < self.limit
+    }
+
+    /// Lets at most `most` places be taken, and given back, without asking. Returns how many may be
+    /// taken; `None` while somebody waits for one.
+    pub(super) fn lend(&mut self, most: usize) -> Option<usize> {
+        let free = self.limit.checked_sub(self.taken)?;
+        self.lent = free.min(most);
+        self.line.is_empty().then_some(self.lent)
+    }
+
+    /// Takes back what was lent: so many are free now, and so many were at least.
+    pub(super) fn call_in(&mut self, free: usize, least_free: usize) {
+        let taken = self.taken + self.lent;
+        self.most_taken = self.most_taken.max(taken.saturating_sub(least_free));
+        self.taken = taken.saturating_sub(free);
+        self.lent = 0;
     }
 
     /// Stands in line, and returns the number drawn.

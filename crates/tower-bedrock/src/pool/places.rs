@@ -1,6 +1,9 @@
 //! The places of one pool, shared by all its calls.
 
-use std::task::{Poll, Waker};
+use std::{
+    ops::{Deref, DerefMut},
+    task::{Poll, Waker},
+};
 
 use tokio::time::Instant;
 
@@ -8,6 +11,7 @@ use super::{
     adaptive::{Adaptation, Sign},
     error::{PoolSaturated, SaturatedReason},
     event::PoolEvent,
+    free::{Changed, FreePlaces, MOST, Tally},
     key::PoolKey,
     permit::Permit,
     permits::Permits,
@@ -24,9 +28,17 @@ use crate::sync::{
 pub(super) struct Places {
     key: PoolKey,
     settings: Arc<Settings>,
-    /// Whether a place is free that nobody waits for, to be read without the lock.
+    free: FreePlaces,
+    /// Whether a place is free that nobody waits for, as the last who had the lock has left it.
     has_free: AtomicBool,
     state: Mutex<State>,
+}
+
+/// The state, while it is locked. When it is released, places may be taken without the lock again, and
+/// those who look hear what has changed.
+struct Locked<'a> {
+    places: &'a Places,
+    state: MutexGuard<'a, State>,
 }
 
 #[derive(Debug)]
@@ -45,8 +57,9 @@ impl Places {
         if !has_free {
             settings.full.add();
         }
-        Self {
+        let places = Self {
             key,
+            free: FreePlaces::closed(),
             has_free: AtomicBool::new(has_free),
             state: Mutex::new(State {
                 permits: Permits::new(settings.initial_limit()),
@@ -56,7 +69,9 @@ impl Places {
                 refused: 0,
             }),
             settings,
-        }
+        };
+        drop(places.lock());
+        places
     }
 
     pub(super) const fn key(&self) -> &PoolKey {
@@ -75,12 +90,23 @@ impl Places {
     /// Takes a place if one is free that nobody waits for.
     #[inline]
     pub(super) fn take(self: Arc<Self>) -> Result<Permit, Arc<Self>> {
+        match self.free.take() {
+            Changed::Done => {}
+            Changed::AtTheEdge => self.tell(),
+            Changed::Closed => return self.take_locked(),
+        }
+        // A number is asked for by limits that adapt, whose pools are never open.
+        Ok(Permit::new(self, 0))
+    }
+
+    #[cold]
+    fn take_locked(self: Arc<Self>) -> Result<Permit, Arc<Self>> {
         let mut state = self.lock();
         if !state.permits.take() {
             drop(state);
             return Err(self);
         }
-        let number = self.admitted(&mut state);
+        let number = state.admit();
         drop(state);
         Ok(Permit::new(self, number))
     }
@@ -98,9 +124,7 @@ impl Places {
             state.refused += 1;
             return Err(self.refusal(&state, SaturatedReason::QueueFull));
         }
-        let number = state.permits.join();
-        self.publish(&state);
-        Ok(Err(number))
+        Ok(Err(state.permits.join()))
     }
 
     /// Gives a call back the place in line that it had; its turn may have come at once.
@@ -138,15 +162,13 @@ impl Places {
     }
 
     /// Gives back the place of the `number`th call, of which `sign` is what came.
+    #[inline]
     pub(super) fn give_back(&self, number: u64, sign: Sign) {
-        let mut state = self.lock();
-        if state.adaptation.is_some() || state.permits.waiting() > 0 {
-            drop(state);
-            return self.give_back_and_grant(number, sign);
+        match self.free.give_back() {
+            Changed::Done => {}
+            Changed::AtTheEdge => self.tell(),
+            Changed::Closed => self.give_back_and_grant(number, sign),
         }
-        // Nobody is to be told, and there is nothing to learn.
-        state.permits.give_back();
-        self.publish(&state);
     }
 
     #[cold]
@@ -182,7 +204,11 @@ impl Places {
 
     /// Whether a call would be refused at once.
     pub(super) fn is_full(&self, max_waiting: usize) -> bool {
-        if self.has_free.load(Ordering::Acquire) {
+        let has_free = match self.free.free() {
+            Some(free) => free > 0,
+            None => self.has_free.load(Ordering::Acquire),
+        };
+        if has_free {
             return false;
         }
         let state = self.lock();
@@ -210,19 +236,10 @@ impl Places {
         }
     }
 
-    fn admit(self: &Arc<Self>, mut state: MutexGuard<'_, State>) -> Permit {
-        let number = self.admitted(&mut state);
+    fn admit(self: &Arc<Self>, mut state: Locked<'_>) -> Permit {
+        let number = state.admit();
         drop(state);
         Permit::new(Arc::clone(self), number)
-    }
-
-    /// A call has got its place. Returns its number.
-    #[inline]
-    fn admitted(&self, state: &mut State) -> u64 {
-        let number = state.admitted;
-        state.admitted += 1;
-        self.publish(state);
-        number
     }
 
     fn refusal(&self, state: &State, reason: SaturatedReason) -> PoolSaturated {
@@ -241,7 +258,6 @@ impl Places {
         let mut state = self.lock();
         let result = change(&mut state);
         state.permits.grant(&mut woken);
-        self.publish(&state);
         drop(state);
         for waker in woken {
             waker.wake();
@@ -249,28 +265,76 @@ impl Places {
         result
     }
 
-    /// Tells those who look without the lock what has changed.
-    #[inline]
-    fn publish(&self, state: &State) {
-        let has_free = state.permits.has_free();
-        if self.has_free.load(Ordering::Relaxed) != has_free {
-            self.has_free.store(has_free, Ordering::Release);
-            self.count(has_free);
-        }
-    }
-
+    /// Tells those who look without the lock that the pool is full, or no longer full.
     #[cold]
-    fn count(&self, has_free: bool) {
-        if has_free {
-            self.settings.full.remove();
-        } else {
-            self.settings.full.add();
-        }
+    fn tell(&self) {
+        drop(self.lock());
     }
 
-    #[inline]
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> Locked<'_> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(tally) = self.free.close() {
+            state.call_in(tally);
+        }
+        Locked {
+            places: self,
+            state,
+        }
+    }
+}
+
+impl State {
+    /// A call has got its place. Returns its number.
+    fn admit(&mut self) -> u64 {
+        let number = self.admitted;
+        self.admitted += 1;
+        number
+    }
+
+    /// Counts what happened without the lock.
+    fn call_in(&mut self, tally: Tally) {
+        self.admitted += tally.taken;
+        self.permits
+            .call_in(tally.free as usize, tally.least_free as usize);
+    }
+
+    /// How many places may be taken without the lock; `None` if that is needed for each.
+    fn lend(&mut self) -> Option<u64> {
+        if self.adaptation.is_some() {
+            return None;
+        }
+        self.permits.lend(MOST as usize).map(|free| free as u64)
+    }
+}
+
+impl Deref for Locked<'_> {
+    type Target = State;
+
+    fn deref(&self) -> &State {
+        &self.state
+    }
+}
+
+impl DerefMut for Locked<'_> {
+    fn deref_mut(&mut self) -> &mut State {
+        &mut self.state
+    }
+}
+
+impl Drop for Locked<'_> {
+    fn drop(&mut self) {
+        let places = self.places;
+        let has_free = self.permits.has_free();
+        if places.has_free.swap(has_free, Ordering::AcqRel) != has_free {
+            if has_free {
+                places.settings.full.remove();
+            } else {
+                places.settings.full.add();
+            }
+        }
+        if let Some(free) = self.lend() {
+            places.free.open(free);
+        }
     }
 }
 

@@ -29,9 +29,19 @@ fn wait(places: &Arc<Places>) -> Permit {
     }
 }
 
-/// Takes a place, counts itself as in flight meanwhile, and gives it back.
+/// Takes a place without the lock if one is free, and waits for one otherwise.
+fn take(places: &Arc<Places>) -> Permit {
+    Arc::clone(places)
+        .take()
+        .unwrap_or_else(|places| wait(&places))
+}
+
+/// Waits for a place, counts itself as in flight meanwhile, and gives it back.
 fn come_and_go(places: &Arc<Places>, in_flight: &AtomicUsize) {
-    let permit = wait(places);
+    go(wait(places), in_flight);
+}
+
+fn go(permit: Permit, in_flight: &AtomicUsize) {
     let others = in_flight.fetch_add(1, Ordering::SeqCst);
     assert_eq!(others, 0, "more in flight than may be");
     thread::yield_now();
@@ -60,6 +70,44 @@ fn one_place_goes_round() {
             .collect();
         come_and_go(&places, &in_flight);
         threads.into_iter().for_each(|one| one.join().unwrap());
+        assert_at_rest(&places);
+    });
+}
+
+/// One place, and two who take it without the lock if they can: never both have it.
+#[test]
+fn a_place_is_taken_without_the_lock_by_one_at_a_time() {
+    check(|| {
+        let places = places(&Pools::new().with_max_in_flight(1));
+        let in_flight = Arc::new(AtomicUsize::new(0));
+        let other = {
+            let (places, in_flight) = (Arc::clone(&places), Arc::clone(&in_flight));
+            thread::spawn(move || go(take(&places), &in_flight))
+        };
+        go(take(&places), &in_flight);
+        other.join().unwrap();
+        assert_at_rest(&places);
+    });
+}
+
+/// Somebody comes to wait while the place is given back, and another passes by who would take it: who
+/// waits gets it in the end.
+#[test]
+fn who_waits_is_not_forgotten_for_one_who_takes_no_lock() {
+    check(|| {
+        let places = places(&Pools::new().with_max_in_flight(1));
+        let first = take(&places);
+        let passes_by = {
+            let places = Arc::clone(&places);
+            thread::spawn(move || drop(places.take()))
+        };
+        let waits = {
+            let places = Arc::clone(&places);
+            thread::spawn(move || drop(wait(&places)))
+        };
+        drop(first);
+        passes_by.join().unwrap();
+        waits.join().unwrap();
         assert_at_rest(&places);
     });
 }

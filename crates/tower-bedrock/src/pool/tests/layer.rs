@@ -1,4 +1,5 @@
-use tower::{ServiceExt, buffer::Buffer, util::BoxCloneSyncService};
+use futures_util::FutureExt;
+use tower::{ServiceExt, buffer::Buffer, limit::ConcurrencyLimitLayer, util::BoxCloneSyncService};
 
 use super::*;
 use crate::{Passage, RouteGate};
@@ -257,4 +258,39 @@ fn a_refusal_says_what_is_full() {
         "/us.amazon.nova-lite-v1:0@us-east-1"
     );
     assert_eq!(PoolKey::default().to_string(), "-");
+}
+
+/// A call that has a place has it, and goes, when it is made. If nobody ever polls it, dropping it frees
+/// the place all the same.
+#[tokio::test(start_paused = true)]
+async fn a_call_with_a_place_goes_at_once() {
+    let pools = Pools::new();
+    let calls = Arc::new(Mutex::new(0));
+    let inner = {
+        let calls = Arc::clone(&calls);
+        service_fn(move |_: Request<()>| {
+            *calls.lock().unwrap() += 1;
+            async { Ok::<_, Error>(answer()) }
+        })
+    };
+    let mut service = over(&pools, inner);
+    let never_polled = service.ready().await.unwrap().call(request());
+    assert_eq!((*calls.lock().unwrap(), snapshot(&pools).in_flight), (1, 1));
+    drop(never_polled);
+    assert_eq!(snapshot(&pools).in_flight, 0);
+}
+
+/// A call that stands in line keeps nothing that the inner service has handed out: whoever has a place
+/// may need it to be answered.
+#[tokio::test(start_paused = true)]
+async fn a_call_in_line_keeps_nothing_of_the_inner_service() {
+    let pools = Pools::new().with_max_in_flight(1);
+    let one_at_a_time = ConcurrencyLimitLayer::new(1).layer(steady(secs(1)));
+    let mut service = over(&pools, one_at_a_time.clone());
+    let mut others = over(&pools, one_at_a_time);
+    let place = pools.of_call(&call()).take().ok();
+    let in_line = service.ready().await.unwrap().call(request());
+    assert!(others.get_mut().ready().now_or_never().is_some());
+    drop((place, others));
+    in_line.await.unwrap();
 }

@@ -1,5 +1,6 @@
 mod adaptive;
 mod cancel;
+mod free;
 #[cfg(any(loom_cores, shuttle_cores))]
 mod interleavings;
 mod layer;
