@@ -27,14 +27,17 @@ impl AnswerTime {
         self.expected().min(left / 2)
     }
 
-    /// Within what time nearly all answers are there; 0 before anything is known.
+    /// Within what time nearly all answers are there; 0 before anything is known. Of evenly spread ones,
+    /// two strays beyond the mean are the longest; a third is for what the last few do not tell.
     pub(crate) const fn expected(&self) -> u64 {
-        self.mean.saturating_add(self.strays.saturating_mul(2))
+        self.mean.saturating_add(self.strays.saturating_mul(3))
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use rand::{RngExt, SeedableRng, rngs::StdRng};
+
     use super::*;
 
     const SECOND: u64 = 1_000_000_000;
@@ -49,19 +52,24 @@ mod tests {
         assert_eq!(answers.reserve(1), 0);
     }
 
-    /// Of answers that take from one to three seconds, nearly all fit into what is kept, and what is
-    /// kept is not much longer than the longest.
+    /// Of answers that take from one to three seconds, as chance has it, at most two of a hundred take
+    /// longer than what was kept for them, and what is kept is not much longer than the longest.
     #[test]
     fn nearly_all_answers_fit() {
+        let mut rng = StdRng::seed_from_u64(1);
         let mut answers = AnswerTime::default();
-        let times: Vec<u64> = (0..1000_u64)
-            .map(|number| SECOND + (number * 7_919) % 1_000 * 2 * SECOND / 1_000)
-            .collect();
-        times.iter().for_each(|took| answers.observe(*took));
-        let kept = answers.reserve(3600 * SECOND);
-        let fit = times.iter().filter(|took| **took <= kept).count();
-        assert!(fit >= 900, "{fit} of 1000 in {kept}");
-        assert!(kept <= 4 * SECOND, "{kept}");
+        let (mut late, mut longest) = (0, 0);
+        for number in 0..2000 {
+            let took = rng.random_range(SECOND..3 * SECOND);
+            let kept = answers.reserve(3600 * SECOND);
+            if number >= 20 {
+                late += u32::from(took > kept);
+                longest = longest.max(kept);
+            }
+            answers.observe(took);
+        }
+        assert!(late <= 40, "{late} of 2000");
+        assert!(longest <= 5 * SECOND, "{longest}");
     }
 
     /// Longer answers are noticed within some dozen of them, and so is that they are shorter again.
