@@ -57,8 +57,9 @@ impl Known {
 pub(crate) fn may_be(label: &str, value: &str) -> bool {
     let own: &[&str] = match label {
         "cause" => &["wait"],
-        "outcome" => &["answered", "dropped"],
+        "outcome" => &["answered", "dropped", "hit", "miss"],
         "end" => &["complete", "dropped"],
+        "role" => return ["led", "joined"].contains(&value),
         _ => return true,
     };
     own.contains(&value) || Cause::ALL.iter().any(|cause| cause.as_str() == value)
