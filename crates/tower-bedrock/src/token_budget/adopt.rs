@@ -118,7 +118,7 @@ impl Quotas {
             Some(_) if !state.is_adopted => Some(&mut adoption.kept),
             Some(old) if *old == quota => None,
             _ => {
-                self.shared.go_by(state, route, quota);
+                self.shared.go_by(gate, state, route, quota);
                 state.is_adopted = true;
                 Some(&mut adoption.changed)
             }
@@ -141,7 +141,7 @@ fn hand_over(gate: &Arc<Gate>, successor: &Arc<Gate>, quotas: &Quotas) {
     };
     successor.at(Instant::now(), |state| {
         if state.quota.is_none() || state.is_adopted {
-            quotas.shared.go_by(state, &route, quota);
+            quotas.shared.go_by(successor, state, &route, quota);
             state.is_adopted = false;
         }
     });

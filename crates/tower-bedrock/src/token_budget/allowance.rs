@@ -215,6 +215,7 @@ impl Allowance {
     }
 
     /// The service did what it was asked for while `amount` was held.
+    #[inline]
     pub(super) fn admitted(&mut self, amount: u64) {
         self.learner.admitted(amount, self.quota);
     }

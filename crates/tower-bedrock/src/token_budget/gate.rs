@@ -91,6 +91,7 @@ impl Gate {
                 retired: Vec::new(),
                 keeper: None,
                 alarm: u64::MAX,
+                is_at_rest: true,
             }),
         }
     }
@@ -131,16 +132,17 @@ impl Gate {
     }
 
     /// Changes the state at `now`, lets everybody go who can go then, and wakes them.
+    #[inline]
     pub(super) fn at<T>(&self, now: Instant, change: impl FnOnce(&mut State) -> T) -> T {
-        let mut state = self.lock();
         let time = self.time(now);
+        let mut state = self.lock();
         state.ledger.advance(time);
         let mut woken = Vec::new();
-        if state.alarm <= time {
+        if !state.is_at_rest && state.alarm <= time {
             state.let_go(&mut woken);
         }
         let result = change(&mut state);
-        if woken.is_empty() && state.is_at_rest() {
+        if state.is_at_rest {
             self.room.shrink(&state);
             return result;
         }
@@ -152,8 +154,9 @@ impl Gate {
     #[cold]
     fn let_go(&self, mut state: MutexGuard<'_, State>, mut woken: Vec<Waker>) {
         state.let_go(&mut woken);
-        self.room.shrink(&state);
         let retired = std::mem::take(&mut state.retired);
+        state.rest();
+        self.room.shrink(&state);
         drop(state);
         drop(retired);
         for waker in woken {
@@ -200,8 +203,9 @@ impl Gate {
         need: Need,
         line: Line,
     ) -> Option<Hold> {
+        let time = self.time(now);
         let mut state = self.lock();
-        state.ledger.advance(self.time(now));
+        state.ledger.advance(time);
         let draw = state.draw(need);
         let spare = match need.input {
             Estimate::Tokens(_) => 0,
@@ -224,8 +228,9 @@ impl Gate {
         need: Need,
         line: Line,
     ) -> Admission {
+        let time = self.time(now);
         let mut state = self.lock();
-        state.ledger.advance(self.time(now));
+        state.ledger.advance(time);
         let draw = state.draw(need);
         if state.has_room(draw.tokens) {
             let key = state.draw_now(draw, line, call);

@@ -79,6 +79,7 @@ impl Learner {
 
     /// The service admitted `amount` at once. Without a ceiling, the limit is no less than that: it
     /// came from guesses alone.
+    #[inline]
     pub(super) fn admitted(&mut self, amount: u64, ceiling: u64) {
         if self.has_learned() && ceiling == UNLIMITED && amount > self.limit {
             self.limit = amount;

@@ -186,7 +186,7 @@ impl Quotas {
         let gate = self.gate(route);
         let route = self.counted(route);
         gate.at(Instant::now(), |state| {
-            self.shared.go_by(state, &route, quota);
+            self.shared.go_by(&gate, state, &route, quota);
             state.is_adopted = false;
         });
         Ok(())
@@ -357,8 +357,10 @@ impl Shared {
         gates.by_key.values().cloned().collect()
     }
 
-    /// Has a ledger keep `quota` from now on.
-    pub(super) fn go_by(&self, state: &mut State, route: &Route, quota: Quota) {
+    /// Has the ledger of `gate`, whose `state` it is, keep `quota` from now on.
+    pub(super) fn go_by(&self, gate: &Gate, state: &mut State, route: &Route, quota: Quota) {
+        // What was told of its room was counted as calls were counted before.
+        gate.room.forget();
         state.terms = Terms::new(route, &quota);
         state.ledger.become_like(ledger(&quota, self.day_offset()));
         state.quota = Some(quota);

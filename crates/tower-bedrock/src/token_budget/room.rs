@@ -1,6 +1,6 @@
 //! Whether a call is sure to fit, without the lock of its ledger.
 
-use super::{calibration::most_tokens, state::State, terms::Terms};
+use super::{calibration::most_tokens, state::State};
 use crate::{
     call::Tokens,
     sync::atomic::{AtomicU64, Ordering},
@@ -57,29 +57,24 @@ impl Room {
     #[inline]
     pub(super) fn shrink(&self, state: &State) {
         let known = self.tokens.load(Ordering::Relaxed);
-        if known > 0 && !(self.goes_by(state.terms) && state.has_room(known)) {
+        if known > 0 && !state.has_room(known) {
             self.shrink_below(known, state);
         }
     }
 
-    /// Whether calls are counted as they were when room was told.
-    fn goes_by(&self, terms: Terms) -> bool {
-        self.held_rate.load(Ordering::Relaxed) == terms.held_rate()
-            && self.max_output.load(Ordering::Relaxed) == terms.max_output()
-    }
-
     #[cold]
     fn shrink_below(&self, known: u64, state: &State) {
-        let mut room = if self.goes_by(state.terms) {
-            known >> STEP
-        } else {
-            0
-        };
+        let mut room = known >> STEP;
         while room >= LEAST && !state.has_room(room) {
             room >>= STEP;
         }
         let room = if room < LEAST { 0 } else { room };
         self.tokens.store(room, Ordering::Release);
+    }
+
+    /// Nothing is known any more. To be told, with the lock held, before calls are counted otherwise.
+    pub(super) fn forget(&self) {
+        self.tokens.store(0, Ordering::Release);
     }
 
     /// Tells again how much there is, if that is far more than was told.

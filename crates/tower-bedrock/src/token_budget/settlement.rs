@@ -18,7 +18,6 @@ use crate::{
 pub(super) struct Settlement<E> {
     /// Taken when it is settled.
     hold: Option<Hold>,
-    usage: Option<Usage>,
     /// In the place of usage, for a stream that does not tell it.
     estimate: Option<UsageEstimate>,
     config: Arc<Config<E>>,
@@ -28,7 +27,6 @@ impl<E> Settlement<E> {
     pub(super) const fn new(hold: Hold, config: Arc<Config<E>>) -> Self {
         Self {
             hold: Some(hold),
-            usage: None,
             estimate: None,
             config,
         }
@@ -44,9 +42,6 @@ impl<E> Settlement<E> {
             return;
         };
         let now = clock::now();
-        if let Some(usage) = &self.usage {
-            return hold.settle(now, usage);
-        }
         // A stream that had begun: it was admitted, and has used what came of it.
         if let Some(estimate) = &self.estimate {
             if self.config.rules.reactions.of(error).limit == Some(Limit::TokensPerDay) {
@@ -71,20 +66,12 @@ impl<E> Settlement<E> {
         }
     }
 
-    /// The call is over, and has not failed.
+    /// The call is over, and has not failed. Where nothing is known, the hold stays until it has aged out.
     fn settle(&mut self) {
-        // Where nothing is known, the hold stays until it has aged out.
-        let Some(hold) = self
-            .hold
-            .take_if(|_| self.usage.is_some() || self.estimate.is_some())
-        else {
-            return;
-        };
-        let now = clock::now();
-        match (&self.usage, &self.estimate) {
-            (Some(usage), _) => hold.settle(now, usage),
-            (None, Some(estimate)) => hold.settle_estimate(now, estimate),
-            (None, None) => {}
+        if let Some(estimate) = &self.estimate
+            && let Some(hold) = self.hold.take()
+        {
+            hold.settle_estimate(clock::now(), estimate);
         }
     }
 
@@ -111,14 +98,19 @@ impl<E> Settlement<E> {
 }
 
 impl<E: Send + Sync + 'static> Watcher for Settlement<E> {
+    /// However the reply ends, this is what it costs.
+    #[inline]
     fn usage(&mut self, usage: &Usage) {
-        self.usage = Some(*usage);
+        if let Some(hold) = self.hold.take() {
+            hold.settle(clock::now(), usage);
+        }
     }
 
     fn estimate(&mut self, estimate: &UsageEstimate) {
         self.estimate = Some(*estimate);
     }
 
+    #[inline]
     fn finish(&mut self, finish: Finish<'_>) {
         match finish {
             Finish::Failed(error) => self.settle_failure(error),
@@ -126,7 +118,9 @@ impl<E: Send + Sync + 'static> Watcher for Settlement<E> {
         }
     }
 }
+
 impl<E> Drop for Settlement<E> {
+    #[inline]
     fn drop(&mut self) {
         if self.hold.is_some() {
             self.settle();

@@ -39,6 +39,8 @@ pub(super) struct State {
     /// Whose future keeps the timer for all that wait, and when it is set to go off.
     pub(super) keeper: Option<Place>,
     pub(super) alarm: u64,
+    /// Whether nobody waits, or has waited, who is to be told or let go.
+    pub(super) is_at_rest: bool,
 }
 
 /// What became of a waiter.
@@ -52,7 +54,7 @@ impl State {
     /// Whether `tokens` can be drawn now, and nobody waits.
     #[inline]
     pub(super) fn has_room(&self, tokens: u64) -> bool {
-        self.queue.is_empty() && self.ledger.fits(tokens)
+        (self.is_at_rest || self.queue.is_empty()) && self.ledger.fits(tokens)
     }
 
     /// What a call draws that needs `need`.
@@ -81,10 +83,9 @@ impl State {
         self.open.open(draw, sent, line, call)
     }
 
-    /// Whether nobody waits, or has waited, who is to be told or let go.
-    #[inline]
-    pub(super) fn is_at_rest(&self) -> bool {
-        self.queue.is_empty() && self.keeper.is_none() && self.retired.is_empty()
+    /// Everybody was told and let go who could be.
+    pub(super) fn rest(&mut self) {
+        self.is_at_rest = self.queue.is_empty() && self.keeper.is_none() && self.retired.is_empty();
     }
 
     pub(super) fn join(
@@ -121,6 +122,7 @@ impl State {
             deadline,
             waker: None,
         };
+        self.is_at_rest = false;
         Ok(self.queue.join(call.priority, tenant, waiter))
     }
 
@@ -228,6 +230,7 @@ impl State {
         if self.keeper.is_some_and(|keeper| keeper != place) {
             return None;
         }
+        self.is_at_rest = false;
         self.keeper = Some(place);
         self.alarm = self.next_event();
         Some(self.alarm)
@@ -236,6 +239,7 @@ impl State {
     /// Frees a place in line, and what was reserved for it.
     pub(super) fn withdraw(&mut self, place: Place, tokens: u64) {
         if let Some(waiter) = self.queue.leave(place) {
+            self.is_at_rest = false;
             self.retired.extend(waiter.waker);
         }
         if let Some(Verdict::Granted) = self.verdicts.remove(&place.number) {

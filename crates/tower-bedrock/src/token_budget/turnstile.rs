@@ -113,6 +113,7 @@ impl Turnstile {
                 Some(Verdict::Granted) => {
                     // Something has come between grant and send: back into the old place.
                     state.ledger.unreserve(tokens);
+                    state.is_at_rest = false;
                     let waiter = Waiter {
                         tokens,
                         deadline: self.deadline,

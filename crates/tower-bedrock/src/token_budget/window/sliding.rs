@@ -1,5 +1,7 @@
 //! A sliding window: never more than the quota in any span of its length.
 
+use std::mem;
+
 use super::{Drawn, Stamp, UsedShare};
 
 /// Slices of the ring: what is drawn counts as if drawn at the end of its slice, so a finer ring
@@ -39,20 +41,24 @@ const WHOLE_SLICES: u64 = SLICES as u64 - 1;
 /// within 60 s was then sent within the span.
 #[derive(Debug)]
 pub(in crate::token_budget) struct Sliding {
-    parts: [Option<Box<[Slice; PART]>>; SLICES / PART],
-    slice_nanos: u64,
     /// The number of the newest slice since the start.
     head: u64,
-    /// When the newest slice is over.
-    head_ends: u64,
     /// What counts in all slices.
     total: u64,
     /// Of that, what has not settled.
     open: u64,
+    /// The newest slice, with what most calls write; its place in the ring is empty.
+    newest: Slice,
     /// What is reserved and not sent: counts, and does not age.
     reserved: u64,
     debt: u64,
+    /// When the newest slice is over.
+    head_ends: u64,
+    slice_nanos: u64,
+    parts: Parts,
 }
+
+type Parts = [Option<Box<[Slice; PART]>>; SLICES / PART];
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Slice {
@@ -65,14 +71,15 @@ impl Sliding {
     pub(in crate::token_budget) fn new(span: u64) -> Self {
         let slice_nanos = span.div_ceil(WHOLE_SLICES).max(1);
         Self {
-            parts: Default::default(),
-            slice_nanos,
             head: 0,
-            head_ends: slice_nanos,
             total: 0,
             open: 0,
+            newest: Slice::default(),
             reserved: 0,
             debt: 0,
+            head_ends: slice_nanos,
+            slice_nanos,
+            parts: Default::default(),
         }
     }
 
@@ -103,21 +110,24 @@ impl Sliding {
             if self.head == current {
                 return;
             }
-            self.head += 1;
-            let oldest = self.take_oldest();
+            let oldest = self.turn();
             self.total = self.total.saturating_sub(oldest.total);
             self.open = self.open.saturating_sub(oldest.open);
             self.pay(limit);
         }
     }
 
-    /// What is in the oldest slice, which becomes the newest.
-    fn take_oldest(&mut self) -> Slice {
+    /// Goes on to the next slice. Returns what was in the oldest one, which is in its place.
+    fn turn(&mut self) -> Slice {
+        let newest = mem::take(&mut self.newest);
+        if newest.total > 0 {
+            let index = index(self.head);
+            self.parts[index / PART].get_or_insert_with(none_drawn)[index % PART] = newest;
+        }
+        self.head += 1;
         let index = index(self.head);
         let part = self.parts[index / PART].as_mut();
-        part.map_or_else(Slice::default, |part| {
-            std::mem::take(&mut part[index % PART])
-        })
+        part.map_or_else(Slice::default, |part| mem::take(&mut part[index % PART]))
     }
 
     /// While debt pays more than a window's worth, every window looks like the one before: skips as
@@ -143,16 +153,16 @@ impl Sliding {
     }
 
     fn count(&mut self, amount: u64) {
-        let head = self.head;
-        let slice = self.slice_mut(head);
-        slice.total = slice.total.saturating_add(amount);
+        self.newest.total = self.newest.total.saturating_add(amount);
         self.total = self.total.saturating_add(amount);
     }
 
+    #[inline]
     const fn room(&self, limit: u64) -> u64 {
         limit.saturating_sub(self.total.saturating_add(self.reserved))
     }
 
+    #[inline]
     pub(super) const fn fits(&self, amount: u64, limit: u64) -> bool {
         self.debt == 0 && amount <= self.room(limit)
     }
@@ -181,19 +191,22 @@ impl Sliding {
 
     /// Sends what was not reserved.
     #[inline]
-    pub(in crate::token_budget) fn draw(&mut self, amount: u64) -> Stamp {
-        let head = self.head;
-        let slice = self.slice_mut(head);
-        slice.total = slice.total.saturating_add(amount);
-        slice.open = slice.open.saturating_add(amount);
+    pub(in crate::token_budget) const fn draw(&mut self, amount: u64) -> Stamp {
+        self.newest.total = self.newest.total.saturating_add(amount);
+        self.newest.open = self.newest.open.saturating_add(amount);
         self.total = self.total.saturating_add(amount);
         self.open = self.open.saturating_add(amount);
-        head
+        self.head
     }
 
+    #[inline]
     pub(super) fn settle(&mut self, sent: Stamp, held: u64, used: u64, limit: u64) {
-        if self.head - sent < SLICES as u64 {
-            let slice = self.slice_mut(sent);
+        let slice = if sent == self.head {
+            Some(&mut self.newest)
+        } else {
+            older(&mut self.parts, self.head, sent)
+        };
+        if let Some(slice) = slice {
             // A hold is in its slice as a whole, so neither subtraction cuts anything off.
             let over = held.saturating_sub(used).min(slice.total);
             let held = held.min(slice.open);
@@ -202,7 +215,9 @@ impl Sliding {
             self.total -= over;
             self.open -= held;
         }
-        self.debt = self.debt.saturating_add(used.saturating_sub(held));
+        if used > held {
+            self.debt = self.debt.saturating_add(used - held);
+        }
         self.pay(limit);
     }
 
@@ -268,12 +283,10 @@ impl Sliding {
         }
     }
 
-    fn slice_mut(&mut self, number: u64) -> &mut Slice {
-        let index = index(number);
-        &mut self.parts[index / PART].get_or_insert_with(none_drawn)[index % PART]
-    }
-
     fn slice(&self, number: u64) -> Option<&Slice> {
+        if number == self.head {
+            return Some(&self.newest);
+        }
         let index = index(number);
         Some(&self.parts[index / PART].as_ref()?[index % PART])
     }
@@ -283,6 +296,15 @@ impl Sliding {
     pub(super) fn allocated(&self) -> usize {
         self.parts.iter().flatten().count() * PART
     }
+}
+
+/// A slice that was closed before the newest, `head`; `None` if it has aged out, or nothing was drawn.
+fn older(parts: &mut Parts, head: u64, number: u64) -> Option<&mut Slice> {
+    if head - number >= SLICES as u64 {
+        return None;
+    }
+    let index = index(number);
+    Some(&mut parts[index / PART].as_mut()?[index % PART])
 }
 
 const fn index(number: u64) -> usize {
