@@ -157,6 +157,14 @@ impl Usage {
             .saturating_add(self.cache_read)
             .saturating_add(self.cache_write)
     }
+
+    /// The whole input, cached or not.
+    #[inline]
+    pub(crate) const fn all_input(&self) -> u64 {
+        self.input
+            .saturating_add(self.cache_read)
+            .saturating_add(self.cache_write)
+    }
 }
 
 // === impl CacheStatus ===

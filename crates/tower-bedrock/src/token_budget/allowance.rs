@@ -2,7 +2,7 @@
 
 use super::{
     learning::Learner,
-    window::{Bucket, Drawn, MINUTE, Meter, SECOND, Stamp, UNLIMITED, UsedShare},
+    window::{Bucket, Drawn, MINUTE, Meter, SECOND, Sliding, Stamp, UNLIMITED, UsedShare},
 };
 
 /// A learned rate is kept evenly, with this much of a burst: what others draw in the same minute is
@@ -24,6 +24,35 @@ pub(super) struct Allowance {
     /// Which of the meters that this limit has had: what an older one counted is none of this one's.
     era: u16,
     now: u64,
+}
+
+/// The window of a limit that has nothing else now.
+pub(super) struct Steady<'a> {
+    window: &'a mut Sliding,
+    quota: u64,
+    era: Stamp,
+}
+
+impl Steady<'_> {
+    #[inline]
+    pub(super) const fn fits(&self, amount: u64) -> bool {
+        self.window.fits(amount, self.quota)
+    }
+
+    /// Sends what was not reserved before.
+    #[inline]
+    pub(super) const fn draw(self, amount: u64) -> Stamp {
+        self.window.draw(amount) | self.era
+    }
+
+    #[inline]
+    pub(super) fn settle(self, sent: Stamp, held: u64, used: u64) {
+        let sent = sent ^ self.era;
+        // Else it was counted by another meter.
+        if sent >> ERA == 0 {
+            self.window.settle(sent, held, used, self.quota);
+        }
+    }
 }
 
 /// Where the era stands in a stamp.
@@ -182,18 +211,24 @@ impl Allowance {
     }
 
     /// Sends what was not reserved before.
-    #[inline]
     pub(super) fn send_at_once(&mut self, amount: u64) -> Stamp {
-        if self.pacer.is_none()
-            && let Meter::Sliding(window) = &mut self.meter
-        {
-            if self.learner.has_learned() {
-                self.learner.sent(amount);
-            }
-            return window.draw(amount) | (Stamp::from(self.era) << ERA);
-        }
         self.reserve(amount);
         self.send(amount)
+    }
+
+    /// The window, of a limit for which time alone changes nothing now: it has nothing else, neither a pace
+    /// nor anything that was learned.
+    #[inline]
+    pub(super) fn steady(&mut self) -> Option<Steady<'_>> {
+        debug_assert!(self.steady_until() > self.now, "{self:?}");
+        match &mut self.meter {
+            Meter::Sliding(window) => Some(Steady {
+                window,
+                quota: self.quota,
+                era: Stamp::from(self.era) << ERA,
+            }),
+            Meter::Bucket(_) | Meter::Fixed(_) => None,
+        }
     }
 
     /// When a stamp was given, if it was given by this meter.
@@ -211,6 +246,14 @@ impl Allowance {
         self.meter.settle(sent, held, used, self.quota);
         if let Some(pacer) = &mut self.pacer {
             pacer.settle(held, used);
+        }
+    }
+
+    /// What was sent at `sent` was used as it was drawn, as a request is. A window counts it so already.
+    #[inline]
+    pub(super) fn settle_whole(&mut self, sent: Stamp, amount: u64) {
+        if self.pacer.is_some() || !matches!(self.meter, Meter::Sliding(_)) {
+            self.settle(sent, amount, amount);
         }
     }
 

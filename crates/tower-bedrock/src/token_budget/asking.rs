@@ -38,14 +38,15 @@ impl<E> Config<E> {
         if call.route.model.is_none() || !has_quota {
             return Asked::Passes;
         }
-        let gate = self.rules.quotas.gate(&call.route);
+        let found = self.rules.quotas.find(&call.route);
+        let gate = found.gate();
         if call.tokens.max_output.is_none() {
-            self.bound_output(&gate, request);
+            self.bound_output(gate, request);
         }
         let need = self.need(request, None);
         let call = request.context();
         match gate.admit_with_room(clock::now(), call, need, self.line) {
-            Some(hold) => Asked::Admitted(hold),
+            Some(key) => Asked::Admitted(Hold::new(&self.rules, found.keep(), key)),
             None => Asked::Not(need),
         }
     }

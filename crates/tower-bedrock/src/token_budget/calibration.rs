@@ -6,6 +6,8 @@ use crate::{model_id::ModelId, size::InputSize};
 /// What an input's tokens are made of: text, tools, documents, images, parts, and a constant.
 const FEATURES: usize = 6;
 type Features = [f64; FEATURES];
+/// The first of them are counted in bytes.
+const BYTES: usize = 3;
 
 /// UTF-8 bytes to a token of a model that is not known, and the safety on top (BEDROCK.md §3.7,
 /// SHAPER).
@@ -36,6 +38,10 @@ const FIRST_SPREAD: f64 = 0.5;
 const LEAST_SPREAD: f64 = 0.01;
 /// An error beyond this many spreads is an outlier, and counts as one of that many.
 const OUTLIER: f64 = 3.0;
+/// A part of a token that is none.
+const ROUNDING: f64 = 1e-6;
+/// After how many observations the usual error no longer changes faster than it does later.
+const OFTEN: u64 = 19;
 /// The most that is added to an estimate because estimates are off.
 const MOST_SAFETY: f64 = 0.05;
 
@@ -53,6 +59,10 @@ const MOST_PER_CALL: u64 = (TOKENS_PER_CALL * MOST_FACTOR) as u64 + 2;
 /// little; and no weight leaves a band around where it started. 400 bytes a model, whatever happens.
 #[derive(Debug)]
 pub(super) struct Calibration {
+    /// What a byte, an image, a part and a call come to: the weights in the units of an [`InputSize`].
+    per_unit: Features,
+    /// What all that is multiplied by before it is held.
+    safety: f64,
     weights: Features,
     first: Features,
     /// How uncertain the weights are, together.
@@ -80,6 +90,9 @@ impl Calibration {
             row[index] = (weights[index] * FIRST_DOUBT).powi(2);
         }
         Self {
+            per_unit: per_unit(&weights),
+            // The first weights have theirs in them.
+            safety: 1.0,
             weights,
             first: weights,
             doubt,
@@ -94,33 +107,32 @@ impl Calibration {
     }
 
     /// The tokens to hold for an input.
+    #[inline]
     pub(super) fn tokens(&self, estimate: Estimate) -> u64 {
         let size = match estimate {
             Estimate::Tokens(tokens) => return tokens,
             Estimate::Size(size) => size,
         };
-        let safety = match self.observed {
-            // The first weights have their safety in them.
-            0 => 1.0,
-            _ => 1.0 + self.spread.min(MOST_SAFETY),
-        };
-        let tokens = self.predict(&features(&size)) * safety;
-        // Sizes stay far below 2^53, and a cast saturates.
-        tokens.ceil() as u64
+        let tokens = self.predict(&size) * self.safety;
+        // Sizes stay far below 2^53, and a cast saturates. Upwards, but not for what only rounding has
+        // brought about.
+        let whole = tokens as i64;
+        whole.unsigned_abs() + u64::from(tokens > whole as f64 + ROUNDING)
     }
 
-    fn predict(&self, features: &Features) -> f64 {
-        dot(&self.weights, features).max(1.0)
+    #[inline]
+    fn predict(&self, size: &InputSize) -> f64 {
+        dot(&self.per_unit, &units(size)).max(1.0)
     }
 
     /// The service counted `tokens` for an input of that size.
+    #[inline]
     pub(super) fn observe(&mut self, size: &InputSize, tokens: u64) {
         if tokens == 0 {
             return;
         }
-        let features = features(size);
-        let actual = tokens as f64;
-        let predicted = self.predict(&features);
+        let actual = number(tokens);
+        let predicted = self.predict(size);
         // In relative errors: of what was expected and what came, whichever is larger, so that
         // neither direction weighs more. Every answered call comes by here under the lock of its
         // ledger: what is divided by more than once is inverted.
@@ -129,15 +141,22 @@ impl Calibration {
 
         let usual = self.spread;
         let clipped = error.clamp(-OUTLIER * usual, OUTLIER * usual);
-        let rate = 1.0 / (self.observed.min(19) as f64 + 2.0);
-        self.spread += (clipped.abs() - usual) * rate;
-        self.spread = self.spread.max(LEAST_SPREAD);
+        let rate = match self.observed {
+            OFTEN.. => 1.0 / (OFTEN + 2) as f64,
+            few => 1.0 / (few + 2) as f64,
+        };
+        self.spread = (usual + (clipped.abs() - usual) * rate).max(LEAST_SPREAD);
+        self.safety = 1.0 + self.spread.min(MOST_SAFETY);
         self.observed += 1;
-        if self.teaches_little(clipped.abs() <= usual) {
-            return;
+        if !self.teaches_little(clipped.abs() <= usual) {
+            self.learn(size, per_scale, clipped, usual);
         }
+    }
 
-        let relative = features.map(|feature| feature * per_scale);
+    /// An input's error was `clipped`, in parts of what `per_scale` is the inverse of, where `usual` is
+    /// usual.
+    fn learn(&mut self, size: &InputSize, per_scale: f64, clipped: f64, usual: f64) {
+        let relative = features(size).map(|feature| feature * per_scale);
         let doubted: Features = std::array::from_fn(|row| dot(&self.doubt[row], &relative));
         let noise = usual * usual;
         let per_total = (noise + dot(&relative, &doubted)).recip();
@@ -155,6 +174,7 @@ impl Calibration {
             self.doubt[row][row] = self.doubt[row][row].max(0.0);
         }
         self.forget();
+        self.per_unit = per_unit(&self.weights);
     }
 
     /// The largest doubt of a weight, as a part of what it was at first.
@@ -197,16 +217,40 @@ pub(super) fn most_tokens(size: &InputSize) -> u64 {
 }
 
 fn features(size: &InputSize) -> Features {
+    let mut features = units(size);
+    for bytes in &mut features[..BYTES] {
+        *bytes /= KILO;
+    }
+    features
+}
+
+#[inline]
+fn units(size: &InputSize) -> Features {
     [
-        size.text_bytes as f64 / KILO,
-        size.tool_bytes as f64 / KILO,
-        size.document_bytes as f64 / KILO,
+        number(size.text_bytes),
+        number(size.tool_bytes),
+        number(size.document_bytes),
         size.images.into(),
         size.parts.into(),
         1.0,
     ]
 }
 
+fn per_unit(weights: &Features) -> Features {
+    let mut per_unit = *weights;
+    for bytes in &mut per_unit[..BYTES] {
+        *bytes /= KILO;
+    }
+    per_unit
+}
+
+/// Processors have an instruction for signed numbers alone; nothing is as large as the difference.
+#[inline]
+const fn number(amount: u64) -> f64 {
+    (amount & i64::MAX as u64) as i64 as f64
+}
+
+#[inline]
 fn dot(one: &Features, other: &Features) -> f64 {
     one.iter().zip(other).map(|(one, other)| one * other).sum()
 }

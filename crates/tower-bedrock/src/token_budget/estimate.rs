@@ -67,6 +67,7 @@ pub enum Estimate {
 pub struct SizeEstimator;
 
 impl<R: BedrockRequest> TokenEstimator<R> for SizeEstimator {
+    #[inline]
     fn estimate(&self, request: &R) -> Estimate {
         Estimate::of(&request.context().tokens)
     }
@@ -74,6 +75,7 @@ impl<R: BedrockRequest> TokenEstimator<R> for SizeEstimator {
 
 impl Estimate {
     /// What is known of an input that somebody has counted, or else its size.
+    #[inline]
     pub(super) fn of(tokens: &Tokens) -> Self {
         match tokens.input {
             Some(input) => Self::Tokens(input.into()),

@@ -4,16 +4,13 @@ use std::{
     fmt,
     future::Future,
     pin::Pin,
-    sync::Arc,
     task::{Context, Poll, ready},
 };
 
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
-use super::{
-    estimate::TokenEstimator, hold::Hold, layer::Config, settlement::Settlement, slow::Slow,
-};
+use super::{estimate::TokenEstimator, hold::Hold, settlement::Settlement, slow::Slow};
 use crate::{call::BedrockRequest, error::Error, reply::BedrockResponse};
 
 pin_project! {
@@ -33,14 +30,11 @@ pin_project! {
     #[project = StateProj]
     enum State<S, R, F, E> {
         /// The inner service has the call.
-        Called { #[pin] response: F, held: Option<Held<E>> },
+        Called { #[pin] response: F, hold: Option<Hold> },
         /// It does not have it yet.
         Slow { slow: Box<Slow<S, R, E>> },
     }
 }
-
-/// What a call holds, and what its end goes by.
-pub(super) type Held<E> = (Hold, Arc<Config<E>>);
 
 impl<S, R, E> ResponseFuture<S, R, E>
 where
@@ -48,9 +42,9 @@ where
 {
     /// Of a call that the inner service has.
     #[inline]
-    pub(super) const fn called(response: S::Future, held: Option<Held<E>>) -> Self {
+    pub(super) const fn called(response: S::Future, hold: Option<Hold>) -> Self {
         Self {
-            state: State::Called { response, held },
+            state: State::Called { response, hold },
         }
     }
 
@@ -78,21 +72,21 @@ where
         let mut state = self.project().state;
         loop {
             match state.as_mut().project() {
-                StateProj::Called { response, held } => {
-                    if let Some((hold, _)) = held {
+                StateProj::Called { response, hold } => {
+                    if let Some(hold) = hold {
                         hold.begins();
                     }
                     // Looked at where it is: a response is large, and need not be moved.
                     let mut polled = response.poll(cx).map_err(Into::into);
                     match &mut polled {
                         Poll::Pending => {
-                            if let Some((hold, _)) = held {
+                            if let Some(hold) = hold {
                                 hold.waits();
                             }
                         }
                         Poll::Ready(result) => {
-                            if let Some((hold, config)) = held.take() {
-                                let settlement = Settlement::new(hold, config);
+                            if let Some(hold) = hold.take() {
+                                let settlement = Settlement::new(hold);
                                 match result {
                                     Ok(response) => response.watch(settlement),
                                     Err(error) => settlement.failed(error),
@@ -103,8 +97,8 @@ where
                     return polled;
                 }
                 StateProj::Slow { slow } => {
-                    let (response, held) = ready!(slow.poll_call(cx))?;
-                    state.set(State::Called { response, held });
+                    let (response, hold) = ready!(slow.poll_call(cx))?;
+                    state.set(State::Called { response, hold });
                 }
             }
         }

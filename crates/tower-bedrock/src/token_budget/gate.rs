@@ -8,7 +8,7 @@ use super::{
     calibration::Calibration,
     error::BudgetExhausted,
     estimate::Estimate,
-    hold::Hold,
+    late::LATE,
     ledger::Ledger,
     open_calls::OpenCalls,
     queue::WaitQueue,
@@ -20,6 +20,7 @@ use super::{
 use crate::{
     answer_time::AnswerTime,
     call::CallContext,
+    reply::Usage,
     route::QuotaKey,
     sync::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError,
@@ -29,6 +30,8 @@ use crate::{
 
 /// The longest wait of a call that has no deadline at a layer that sets none.
 const NEVER: Duration = Duration::from_secs(365 * 24 * 3600);
+
+const NANOS: u64 = 1_000_000_000;
 
 /// Ledger and queue of one key.
 #[derive(Debug)]
@@ -59,7 +62,8 @@ pub(super) struct Line {
 /// What came of asking for admission.
 #[derive(Debug)]
 pub(super) enum Admission {
-    Admitted(Hold),
+    /// By the key that it is open by.
+    Admitted(u64),
     Waits(Turnstile, Draw),
     Refused(BudgetExhausted),
 }
@@ -100,10 +104,15 @@ impl Gate {
         &self.key
     }
 
-    /// The gate that calls of its routes go through now.
+    /// The gate that calls of its routes go through now, if it is another.
     #[inline]
+    pub(super) fn successor(&self) -> Option<&Arc<Self>> {
+        self.successor.get()
+    }
+
+    /// The gate that calls of its routes go through now.
     pub(super) fn current(self: &Arc<Self>) -> &Arc<Self> {
-        self.successor.get().unwrap_or(self)
+        self.successor().unwrap_or(self)
     }
 
     /// Sends calls to come through `successor`; those that are under way or wait here end here.
@@ -123,7 +132,8 @@ impl Gate {
     #[inline]
     pub(super) fn time(&self, now: Instant) -> u64 {
         let since = now.saturating_duration_since(self.start);
-        u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
+        let seconds = since.as_secs().saturating_mul(NANOS);
+        seconds.saturating_add(since.subsec_nanos().into())
     }
 
     /// The instant of a ledger's time; `None` if there is no such instant.
@@ -148,6 +158,44 @@ impl Gate {
         }
         self.let_go(state, woken);
         result
+    }
+
+    /// Settles a call of `key` that has used `usage`, while nobody waits. `false` if it has to be done as
+    /// anything else is done: then nothing is.
+    #[inline]
+    pub(super) fn settle_at_rest(
+        &self,
+        now: Instant,
+        key: u64,
+        is_first_poll: bool,
+        usage: &Usage,
+    ) -> bool {
+        let time = self.time(now);
+        let mut guard = self.lock();
+        let state = &mut *guard;
+        state.ledger.advance(time);
+        if !state.is_at_rest {
+            return false;
+        }
+        let Some((call, sent)) = state.open.sent(key) else {
+            return false;
+        };
+        let (held, took) = (call.draw.tokens, sent.age(state.ledger.now()));
+        let used = state.terms.charge(usage);
+        if used > held || is_first_poll && took > LATE {
+            return false;
+        }
+        if let Estimate::Size(size) = &call.draw.estimate {
+            state.calibration.observe(size, usage.all_input());
+        }
+        state.answers.observe(took);
+        let above = call.above.take();
+        state.open.free(key);
+        state.ledger.settle(sent, held, used);
+        // Who was to be told is dropped when the lock is released.
+        drop(guard);
+        drop(above);
+        true
     }
 
     /// Lets everybody go who can go now, and wakes them.
@@ -195,14 +243,15 @@ impl Gate {
     }
 
     /// Admits a call that needs `need` if it fits with room to spare, for an input of half as much
-    /// again, and nobody waits.
+    /// again, and nobody waits. Returns the key that it is open by.
+    #[inline]
     pub(super) fn admit_with_room(
-        self: Arc<Self>,
+        &self,
         now: Instant,
         call: &CallContext,
         need: Need,
         line: Line,
-    ) -> Option<Hold> {
+    ) -> Option<u64> {
         let time = self.time(now);
         let mut state = self.lock();
         state.ledger.advance(time);
@@ -211,13 +260,9 @@ impl Gate {
             Estimate::Tokens(_) => 0,
             Estimate::Size(_) => draw.input / 2,
         };
-        if !state.has_room(draw.tokens.saturating_add(spare)) {
-            return None;
-        }
-        let key = state.draw_now(draw, line, call);
+        let key = state.draw_now(draw, spare, line, call)?;
         self.room.shrink(&state);
-        drop(state);
-        Some(Hold::new(self, key))
+        Some(key)
     }
 
     /// Admits a call that needs `need`, or puts it in line, or refuses it.
@@ -232,11 +277,9 @@ impl Gate {
         let mut state = self.lock();
         state.ledger.advance(time);
         let draw = state.draw(need);
-        if state.has_room(draw.tokens) {
-            let key = state.draw_now(draw, line, call);
+        if let Some(key) = state.draw_now(draw, 0, line, call) {
             self.room.shrink(&state);
-            drop(state);
-            return Admission::Admitted(Hold::new(Arc::clone(self), key));
+            return Admission::Admitted(key);
         }
         drop(state);
         match self.stand_in_line(now, call, draw.tokens, line) {

@@ -6,9 +6,12 @@ use tokio::time::Instant;
 
 use super::{
     estimate::Estimate,
+    event::TokenBudgetEvent,
     gate::{Gate, Line},
+    layer::Rules,
     ledger::Sent,
     open_calls,
+    routes::{Found, Kept},
     state::State,
     terms::Draw,
 };
@@ -25,8 +28,10 @@ use crate::{
 /// Dropping it while the call is under way keeps what it holds until that has aged out: nobody knows
 /// what the service has done. Dropping it before gives everything back.
 pub(super) struct Hold {
-    // What was drawn is with the open call: a hold is moved several times on its way.
-    gate: Arc<Gate>,
+    // What was drawn is with the open call: a hold is moved several times on its way. And the one thing
+    // that counts who has it is the rules: they keep the routes, which keep the gate.
+    rules: Arc<Rules>,
+    gate: Kept,
     /// The open call at the gate.
     key: u64,
     stage: Stage,
@@ -50,8 +55,9 @@ enum Stage {
 impl Hold {
     /// What the call of `key`, open at `gate`, has drawn.
     #[inline]
-    pub(super) const fn new(gate: Arc<Gate>, key: u64) -> Self {
+    pub(super) fn new(rules: &Arc<Rules>, gate: Kept, key: u64) -> Self {
         Self {
+            rules: Arc::clone(rules),
             gate,
             key,
             stage: Stage::Admitted,
@@ -60,6 +66,7 @@ impl Hold {
 
     /// What a call has drawn that stood in line at `gate` and was let go.
     pub(super) fn of_waiter(
+        rules: &Arc<Rules>,
         gate: Arc<Gate>,
         call: &CallContext,
         draw: Draw,
@@ -70,17 +77,23 @@ impl Hold {
         state.ledger.admitted(draw.tokens);
         let key = state.open.open(draw, sent, line, call);
         drop(state);
-        Self::new(gate, key)
+        Self::new(rules, Found::Other(gate), key)
     }
 
-    pub(super) fn gate_arc(&self) -> Arc<Gate> {
-        Arc::clone(&self.gate)
+    pub(super) fn rules(&self) -> &Rules {
+        &self.rules
+    }
+
+    /// There is one as long as there are the rules.
+    #[inline]
+    pub(super) fn gate(&self) -> Option<&Arc<Gate>> {
+        self.rules.quotas.kept(&self.gate)
     }
 
     /// Tells the gate when the call is really sent, if it waits below.
     #[inline]
-    pub(super) fn signal(&self) -> SendSignal {
-        SendSignal::new(&self.gate, self.key)
+    pub(super) fn signal(&self) -> Option<SendSignal> {
+        self.gate().map(|gate| SendSignal::new(gate, self.key))
     }
 
     /// The call does not go at once after all: what it draws counts, and does not age, until it
@@ -88,7 +101,9 @@ impl Hold {
     pub(super) fn recall(&mut self, now: Instant) {
         if self.stage == Stage::Admitted {
             self.stage = Stage::Recalled;
-            self.gate.at(now, |state| state.recall(self.key));
+            if let Some(gate) = self.gate() {
+                gate.at(now, |state| state.recall(self.key));
+            }
         }
     }
 
@@ -100,7 +115,9 @@ impl Hold {
         }
         self.stage = Stage::Admitted;
         let now = Instant::now();
-        let is_sent = self.gate.at(now, |state| state.send(self.key));
+        let is_sent = self
+            .gate()
+            .is_none_or(|gate| gate.at(now, |state| state.send(self.key)));
         if !is_sent {
             self.finish(now, |_, _, _| {});
         }
@@ -120,20 +137,33 @@ impl Hold {
     pub(super) fn waits(&mut self) {
         if self.stage == Stage::Begun {
             self.stage = Stage::UnderWay;
-            let key = self.key;
-            self.gate.at(clock::now(), |state| state.send_late(key));
+            if let Some(gate) = self.gate() {
+                gate.at(clock::now(), |state| state.send_late(self.key));
+            }
         }
     }
 
     /// The call used `usage`.
+    #[inline]
     pub(super) fn settle(mut self, now: Instant, usage: &Usage) {
+        let is_first_poll = self.stage == Stage::Begun;
+        let is_settled = self
+            .gate()
+            .is_some_and(|gate| gate.settle_at_rest(now, self.key, is_first_poll, usage));
+        if is_settled {
+            self.stage = Stage::Over;
+        } else {
+            self.settle_otherwise(now, usage);
+        }
+    }
+
+    #[cold]
+    fn settle_otherwise(&mut self, now: Instant, usage: &Usage) {
         self.finish(now, |state, draw, sent| {
-            if let Estimate::Size(size) = draw.estimate {
-                let input = usage.total().saturating_sub(usage.output);
-                state.calibration.observe(&size, input);
+            if let Estimate::Size(size) = &draw.estimate {
+                state.calibration.observe(size, usage.all_input());
             }
-            let took = state.ledger.now().saturating_sub(sent.at());
-            state.answers.observe(took);
+            state.answers.observe(sent.age(state.ledger.now()));
             let used = state.terms.charge(usage);
             state.ledger.settle(sent, draw.tokens, used);
         });
@@ -163,13 +193,21 @@ impl Hold {
         });
     }
 
-    /// The service refused the call for `limit`. Returns what it taught, if it taught anything.
-    pub(super) fn refused(mut self, now: Instant, limit: Limit) -> Option<u64> {
+    /// The service refused the call for `limit`. Tells what that taught, if it taught anything.
+    pub(super) fn learn(mut self, now: Instant, limit: Limit) {
         let mut learned = None;
         self.finish(now, |state, draw, sent| {
             learned = state.ledger.refused(sent, draw.tokens, limit);
         });
-        learned
+        if let Some(learned) = learned
+            && let Some(gate) = self.gate()
+        {
+            self.rules.tell(&TokenBudgetEvent::Learned {
+                key: gate.key(),
+                limit,
+                learned,
+            });
+        }
     }
 
     /// Nobody knows what the call used: its hold stays until it has aged out.
@@ -185,19 +223,21 @@ impl Hold {
             return;
         }
         let key = self.key;
+        let Some(gate) = self.gate() else {
+            return;
+        };
         // Who was to be told is dropped when the lock is released.
-        let _above = self.gate.at(now, |state| {
+        let _above = gate.at(now, |state| {
             if stage == Stage::Begun {
                 state.send_late(key);
             }
-            let call = state.open.get_mut(key)?;
-            let draw = call.draw;
-            match call.stage {
+            let (draw, stage, above) = state.open.close(key)?;
+            match stage {
                 open_calls::Stage::Reserved => state.ledger.unreserve(draw.tokens),
                 open_calls::Stage::Sent(sent) => settle(state, draw, sent),
                 open_calls::Stage::Out | open_calls::Stage::Closed => {}
             }
-            state.open.close(key)
+            above
         });
     }
 
@@ -226,7 +266,7 @@ impl Drop for Hold {
 impl fmt::Debug for Hold {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Hold")
-            .field("key", self.gate.key())
+            .field("key", &self.gate().map(|gate| gate.key()))
             .finish_non_exhaustive()
     }
 }

@@ -17,7 +17,7 @@ use crate::{
 
 /// A call whose future is polled first this much later than it was admitted was sent then, not before.
 /// What timers can tell apart, and far below the margin of a quota.
-const LATE: u64 = 1_000_000;
+pub(super) const LATE: u64 = 1_000_000;
 
 impl State {
     /// A call that was sent was not sent after all. Returns who else wants to know.
@@ -35,7 +35,7 @@ impl State {
     pub(super) fn send_late(&mut self, key: u64) {
         if let Some(call) = self.open.get_mut(key)
             && let Stage::Sent(sent) = &mut call.stage
-            && self.ledger.now() > sent.at() + LATE
+            && sent.age(self.ledger.now()) > LATE
         {
             self.ledger.recall(*sent, call.draw.tokens);
             *sent = self.ledger.send(call.draw.tokens);

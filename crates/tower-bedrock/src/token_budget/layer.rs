@@ -205,6 +205,11 @@ impl<E> TokenBudgetLayer<E> {
         &self.config.rules.quotas
     }
 
+    #[cfg(all(test, any(loom_cores, shuttle_cores)))]
+    pub(super) fn rules(&self) -> &Arc<Rules> {
+        &self.config.rules
+    }
+
     /// At most this many calls wait at one ledger; 100 000 by default. With 0, none waits.
     #[must_use]
     pub fn with_max_waiting(self, calls: usize) -> Self {
@@ -339,15 +344,15 @@ where
         if !mem::take(&mut self.is_ready) {
             return ResponseFuture::slow(self.readying(request));
         }
-        let held = match self.config.ask(&mut request) {
+        let hold = match self.config.ask(&mut request) {
             Asked::Admitted(hold) => {
-                request.context_mut().send_signal = Some(hold.signal());
-                Some((hold, Arc::clone(&self.config)))
+                request.context_mut().send_signal = hold.signal();
+                Some(hold)
             }
             Asked::Passes => None,
             Asked::Not(need) => return ResponseFuture::slow(self.asked(request, need)),
         };
-        ResponseFuture::called(self.inner.call(request), held)
+        ResponseFuture::called(self.inner.call(request), hold)
     }
 }
 

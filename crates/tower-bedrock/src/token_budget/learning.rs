@@ -68,6 +68,7 @@ impl Learner {
         self.limit
     }
 
+    #[inline]
     pub(super) const fn has_learned(&self) -> bool {
         self.limit < UNLIMITED
     }

@@ -48,9 +48,10 @@ pub(super) struct Sent {
 }
 
 impl Sent {
-    /// The ledger's time at which it was sent.
-    pub(super) const fn at(&self) -> u64 {
-        self.at
+    /// How long ago that is at the ledger's time `now`.
+    #[inline]
+    pub(super) const fn age(&self, now: u64) -> u64 {
+        now.saturating_sub(self.at)
     }
 }
 
@@ -90,6 +91,7 @@ impl Ledger {
         self.catch_up();
     }
 
+    #[inline]
     pub(super) const fn now(&self) -> u64 {
         self.now
     }
@@ -103,6 +105,7 @@ impl Ledger {
     }
 
     /// Tells everybody the time.
+    #[cold]
     fn catch_up(&mut self) {
         let mut steady_until = u64::MAX;
         let minute = [&mut self.requests, &mut self.tokens];
@@ -165,10 +168,12 @@ impl Ledger {
     }
 
     /// A call is admitted that holds `tokens`, for the first time.
+    #[inline]
     pub(super) const fn admitted(&mut self, tokens: u64) {
         self.totals.held = self.totals.held.saturating_add(tokens);
     }
 
+    #[inline]
     const fn settled(&mut self, tokens: u64) {
         self.totals.settled = self.totals.settled.saturating_add(tokens);
     }
@@ -184,8 +189,29 @@ impl Ledger {
         }
     }
 
-    /// Sends what was not reserved before.
+    /// Sends `tokens` that were not reserved before, if `wanted` would fit.
     #[inline]
+    pub(super) fn send_if_fits(&mut self, tokens: u64, wanted: u64) -> Option<Sent> {
+        if self.now < self.steady_until
+            && self.day.is_none()
+            && let Some(requests) = self.requests.steady()
+            && let Some(minute) = self.tokens.steady()
+        {
+            // Nothing but two windows, as nearly always.
+            if self.now < self.closed_until || !minute.fits(wanted) || !requests.fits(1) {
+                return None;
+            }
+            return Some(Sent {
+                at: self.now,
+                requests: requests.draw(1),
+                tokens: minute.draw(tokens),
+                day: UNCOUNTED,
+            });
+        }
+        self.fits(wanted).then(|| self.send_at_once(tokens))
+    }
+
+    /// Sends what was not reserved before.
     pub(super) fn send_at_once(&mut self, tokens: u64) -> Sent {
         Sent {
             at: self.now,
@@ -217,7 +243,14 @@ impl Ledger {
     #[inline]
     pub(super) fn settle_estimate(&mut self, sent: Sent, held: u64, used: u64) {
         self.settled(used);
-        self.requests.settle(sent.requests, 1, 1);
+        if self.now < self.steady_until
+            && self.day.is_none()
+            && let Some(minute) = self.tokens.steady()
+        {
+            // A window has counted the request.
+            return minute.settle(sent.tokens, held, used);
+        }
+        self.requests.settle_whole(sent.requests, 1);
         self.tokens.settle(sent.tokens, held, used);
         self.tokens.admitted(held);
         if let Some(day) = &mut self.day {
@@ -228,7 +261,7 @@ impl Ledger {
     /// Nobody will tell what the call used: its hold stays until it has aged out.
     pub(super) fn lapse(&mut self, sent: Sent, held: u64) {
         self.settled(held);
-        self.requests.settle(sent.requests, 1, 1);
+        self.requests.settle_whole(sent.requests, 1);
         self.tokens.settle(sent.tokens, held, held);
         if let Some(day) = &mut self.day {
             day.settle(sent.day, held, held);

@@ -98,19 +98,42 @@ impl OpenCalls {
         is_open.then_some(&mut slot.call)
     }
 
-    /// Closes a call. Returns who wanted to know when it is sent.
+    /// A call that is sent, and when it was.
     #[inline]
-    pub(super) fn close(&mut self, key: u64) -> Option<SendSignal> {
+    pub(super) fn sent(&mut self, key: u64) -> Option<(&mut OpenCall, Sent)> {
         let call = self.get_mut(key)?;
-        call.stage = Stage::Closed;
-        let above = call.above.take();
+        match call.stage {
+            Stage::Sent(sent) => Some((call, sent)),
+            Stage::Reserved | Stage::Out | Stage::Closed => None,
+        }
+    }
+
+    /// Closes a call. Returns what it drew, and where it stood; and who wanted to know when it is sent.
+    pub(super) fn close(&mut self, key: u64) -> Option<(Draw, Stage, Option<SendSignal>)> {
+        let call = self.get_mut(key)?;
+        let closed = (call.draw, call.stage, call.above.take());
+        self.free(key);
+        Some(closed)
+    }
+
+    /// Closes a call that is open, of which nobody wants to know any more.
+    #[inline]
+    pub(super) fn free(&mut self, key: u64) {
         let index = key as u32;
-        self.slots[index as usize].next_free = std::mem::replace(&mut self.free, index);
+        let Some(slot) = self.slots.get_mut(index as usize) else {
+            return;
+        };
+        slot.call.stage = Stage::Closed;
+        slot.next_free = std::mem::replace(&mut self.free, index);
         self.open -= 1;
         if self.open == 0 && self.slots.len() > KEPT_SLOTS {
-            self.slots = Vec::new();
-            self.free = 0;
+            self.shrink();
         }
-        above
+    }
+
+    #[cold]
+    fn shrink(&mut self) {
+        self.slots = Vec::new();
+        self.free = 0;
     }
 }

@@ -15,7 +15,7 @@ use super::{
     invalid::InvalidQuota,
     ledger::Ledger,
     quota::{DailyReset, Quota, QuotaWindow},
-    routes::{FIRST_ROUTES, Routes},
+    routes::{FIRST_ROUTES, Found, Kept, Routes},
     snapshot::QuotaSnapshot,
     state::State,
     terms::Terms,
@@ -232,9 +232,19 @@ impl Quotas {
 
     /// The gate that calls to `route` go through.
     pub(super) fn gate(&self, route: &Route) -> Arc<Gate> {
-        if let Some(gate) = self.routes.first(route) {
-            return Arc::clone(gate);
+        Arc::clone(self.find(route).gate())
+    }
+
+    /// The gate that calls to `route` go through, without counting who has it if it is one of the first.
+    #[inline]
+    pub(super) fn find(&self, route: &Route) -> Found<&Arc<Gate>> {
+        match self.routes.first(route) {
+            Some(found) => found,
+            None => Found::Other(self.other_gate(route)),
         }
+    }
+
+    fn other_gate(&self, route: &Route) -> Arc<Gate> {
         if let Some(gate) = self.routes.other(route) {
             return gate;
         }
@@ -243,14 +253,20 @@ impl Quotas {
         gate
     }
 
+    /// What [`find`](Self::find) has found before.
+    #[inline]
+    pub(super) fn kept<'a>(&'a self, kept: &'a Kept) -> Option<&'a Arc<Gate>> {
+        self.routes.kept(kept)
+    }
+
     /// What `look` sees of the gate that calls to `route` go through, if there is one.
     pub(super) fn at_known_gate<T>(
         &self,
         route: &Route,
         look: impl FnOnce(&Gate) -> T,
     ) -> Option<T> {
-        if let Some(gate) = self.routes.first(route) {
-            return Some(look(gate));
+        if let Some(found) = self.routes.first(route) {
+            return Some(look(found.gate()));
         }
         let made = self.shared.made.load(Ordering::Acquire);
         if made <= FIRST_ROUTES as u64 && !self.shared.adopted.may_count_otherwise(route) {

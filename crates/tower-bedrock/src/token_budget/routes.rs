@@ -31,13 +31,61 @@ struct OtherRoutes {
     absent_at: u64,
 }
 
+/// The gate of a route.
+#[derive(Clone)]
+pub(super) enum Found<G> {
+    /// One of the first, by its number: whoever has the routes has it.
+    First(u8, G),
+    Other(Arc<Gate>),
+}
+
+impl Found<&Arc<Gate>> {
+    #[inline]
+    pub(super) const fn gate(&self) -> &Arc<Gate> {
+        match self {
+            Self::First(_, gate) => gate,
+            Self::Other(gate) => gate,
+        }
+    }
+
+    /// The same, to be kept.
+    #[inline]
+    pub(super) fn keep(self) -> Kept {
+        match self {
+            Self::First(number, _) => Found::First(number, ()),
+            Self::Other(gate) => Found::Other(gate),
+        }
+    }
+}
+
+/// A gate that is kept without counting who keeps it, if it is one of the first.
+pub(super) type Kept = Found<()>;
+
 impl Routes {
     #[inline]
-    pub(super) fn first(&self, route: &Route) -> Option<&Arc<Gate>> {
-        let mut first = self.first.iter().map_while(OnceLock::get);
-        first
-            .find(|(known, _)| known == route)
-            .map(|(_, gate)| gate.current())
+    pub(super) fn first(&self, route: &Route) -> Option<Found<&Arc<Gate>>> {
+        for (number, known) in (0..).zip(&self.first) {
+            let (known, gate) = known.get()?;
+            if known == route {
+                return Some(match gate.successor() {
+                    None => Found::First(number, gate),
+                    Some(successor) => Found::Other(Arc::clone(successor)),
+                });
+            }
+        }
+        None
+    }
+
+    /// What was found before.
+    #[inline]
+    pub(super) fn kept<'a>(&'a self, kept: &'a Kept) -> Option<&'a Arc<Gate>> {
+        match kept {
+            Found::First(number, ()) => {
+                let known = self.first.get(usize::from(*number))?;
+                known.get().map(|(_, gate)| gate)
+            }
+            Found::Other(gate) => Some(gate),
+        }
     }
 
     pub(super) fn other(&self, route: &Route) -> Option<Arc<Gate>> {

@@ -1,12 +1,10 @@
 //! How a call's end is settled.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{
-    charge::FailureCharge, event::TokenBudgetEvent, gate::Gate, hold::Hold, layer::Config,
-};
+use super::{charge::FailureCharge, event::TokenBudgetEvent, hold::Hold};
 use crate::{
     cause::Limit,
     clock,
@@ -15,20 +13,19 @@ use crate::{
 };
 
 /// Settles a hold when its call is over.
-pub(super) struct Settlement<E> {
+pub(super) struct Settlement {
     /// Taken when it is settled.
     hold: Option<Hold>,
     /// In the place of usage, for a stream that does not tell it.
     estimate: Option<UsageEstimate>,
-    config: Arc<Config<E>>,
 }
 
-impl<E> Settlement<E> {
-    pub(super) const fn new(hold: Hold, config: Arc<Config<E>>) -> Self {
+impl Settlement {
+    #[inline]
+    pub(super) const fn new(hold: Hold) -> Self {
         Self {
             hold: Some(hold),
             estimate: None,
-            config,
         }
     }
 
@@ -44,21 +41,21 @@ impl<E> Settlement<E> {
         let now = clock::now();
         // A stream that had begun: it was admitted, and has used what came of it.
         if let Some(estimate) = &self.estimate {
-            if self.config.rules.reactions.of(error).limit == Some(Limit::TokensPerDay) {
-                self.close_day(&hold.gate_arc(), now);
+            if hold.rules().reactions.of(error).limit == Some(Limit::TokensPerDay) {
+                close_day(&hold, now);
             }
             return hold.settle_estimate(now, estimate);
         }
         // Our own layers' refusals teach nothing: they come from our own limits.
-        let limit = self.config.rules.reactions.of(error).limit;
+        let limit = hold.rules().reactions.of(error).limit;
         match limit.filter(|_| !error.cause().is_own_refusal()) {
             Some(Limit::TokensPerDay) => {
                 // Closed first, so that nobody goes on what comes back.
-                self.close_day(&hold.gate_arc(), now);
+                close_day(&hold, now);
                 hold.give_back(now);
             }
-            Some(limit) => self.learn(hold, now, limit),
-            None => match self.config.rules.charges.get(error.cause()) {
+            Some(limit) => hold.learn(now, limit),
+            None => match hold.rules().charges.get(error.cause()) {
                 FailureCharge::Nothing => hold.give_back(now),
                 FailureCharge::Input => hold.settle_input(now),
                 FailureCharge::Hold => hold.lapse(now),
@@ -74,30 +71,23 @@ impl<E> Settlement<E> {
             hold.settle_estimate(clock::now(), estimate);
         }
     }
-
-    fn learn(&self, hold: Hold, now: Instant, limit: Limit) {
-        let gate = hold.gate_arc();
-        if let Some(learned) = hold.refused(now, limit) {
-            self.config.rules.tell(&TokenBudgetEvent::Learned {
-                key: gate.key(),
-                limit,
-                learned,
-            });
-        }
-    }
-
-    fn close_day(&self, gate: &Gate, now: Instant) {
-        let until = self.config.rules.quotas.closes_until(gate, now);
-        gate.at(now, |state| state.ledger.close(until));
-        let closed_for = Duration::from_nanos(until.saturating_sub(gate.time(now)));
-        self.config.rules.tell(&TokenBudgetEvent::DayUsedUp {
-            key: gate.key(),
-            closed_for,
-        });
-    }
 }
 
-impl<E: Send + Sync + 'static> Watcher for Settlement<E> {
+/// The service has said that the day's tokens are used up.
+fn close_day(hold: &Hold, now: Instant) {
+    let Some(gate) = hold.gate() else {
+        return;
+    };
+    let until = hold.rules().quotas.closes_until(gate, now);
+    gate.at(now, |state| state.ledger.close(until));
+    let closed_for = Duration::from_nanos(until.saturating_sub(gate.time(now)));
+    hold.rules().tell(&TokenBudgetEvent::DayUsedUp {
+        key: gate.key(),
+        closed_for,
+    });
+}
+
+impl Watcher for Settlement {
     /// However the reply ends, this is what it costs.
     #[inline]
     fn usage(&mut self, usage: &Usage) {
@@ -114,12 +104,13 @@ impl<E: Send + Sync + 'static> Watcher for Settlement<E> {
     fn finish(&mut self, finish: Finish<'_>) {
         match finish {
             Finish::Failed(error) => self.settle_failure(error),
-            Finish::Complete | Finish::Abandoned => self.settle(),
+            Finish::Complete | Finish::Abandoned if self.hold.is_some() => self.settle(),
+            Finish::Complete | Finish::Abandoned => {}
         }
     }
 }
 
-impl<E> Drop for Settlement<E> {
+impl Drop for Settlement {
     #[inline]
     fn drop(&mut self) {
         if self.hold.is_some() {

@@ -13,10 +13,10 @@ use super::{
     error::BudgetExhausted,
     estimate::{TokenCount, TokenEstimator},
     event::TokenBudgetEvent,
-    future::Held,
     gate::Admission,
     hold::Hold,
     layer::Config,
+    routes::Found,
     terms::{Draw, Need},
     turnstile::Turnstile,
 };
@@ -32,8 +32,7 @@ pub(super) struct Slow<S, R, E> {
     /// Whether the service may have reserved something.
     was_asked: bool,
     request: Option<R>,
-    /// Goes along with the call when the inner service has it.
-    config: Option<Arc<Config<E>>>,
+    config: Arc<Config<E>>,
     late: LateSend,
     stage: Stage,
 }
@@ -52,7 +51,7 @@ enum Stage {
 }
 
 /// The future of a call that the inner service has, and what the call holds.
-type Called<F, E> = (F, Option<Held<E>>);
+type Called<F> = (F, Option<Hold>);
 
 struct Waiting {
     turnstile: Turnstile,
@@ -67,7 +66,7 @@ impl<S, R, E> Slow<S, R, E> {
             service,
             was_asked: true,
             request: Some(request),
-            config: Some(config),
+            config,
             late: LateSend::default(),
             stage: Stage::Asking,
         }
@@ -94,24 +93,24 @@ where
     pub(super) fn poll_call(
         &mut self,
         cx: &mut Context<'_>,
-    ) -> Poll<Result<Called<S::Future, E>, Error>> {
-        let mut hold = ready!(self.poll_admission(cx))?;
-        let (Some(mut request), Some(config)) = (self.request.take(), self.config.take()) else {
+    ) -> Poll<Result<Called<S::Future>, Error>> {
+        let hold = ready!(self.poll_admission(cx))?;
+        let Some(mut request) = self.request.take() else {
             return Poll::Pending;
         };
-        if let Some(hold) = &mut hold {
-            request.context_mut().send_signal = Some(hold.signal());
+        if let Some(hold) = &hold {
+            request.context_mut().send_signal = hold.signal();
         }
-        let response = self.service.call(request);
-        Poll::Ready(Ok((response, hold.map(|hold| (hold, config)))))
+        Poll::Ready(Ok((self.service.call(request), hold)))
     }
 
     /// Waits to be admitted, and for the inner service to be ready.
     fn poll_admission(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Hold>, Error>> {
         loop {
-            let (Some(request), Some(config)) = (&mut self.request, &self.config) else {
+            let Some(request) = &mut self.request else {
                 return Poll::Pending;
             };
+            let config = &*self.config;
             self.stage = match &mut self.stage {
                 Stage::Asking => match config.ask(request) {
                     Asked::Passes => Stage::Readying { hold: None },
@@ -146,7 +145,7 @@ where
                     let waited = Instant::now().saturating_duration_since(waiting.since);
                     let gate = Arc::clone(waiting.turnstile.gate());
                     let line = config.line;
-                    let hold = Hold::of_waiter(gate, call, waiting.draw, line, sent);
+                    let hold = Hold::of_waiter(&config.rules, gate, call, waiting.draw, line, sent);
                     let event = TokenBudgetEvent::Waited { call, waited };
                     config.rules.tell(&event);
                     Stage::Readying { hold: Some(hold) }
@@ -247,7 +246,10 @@ impl<E> Config<E> {
         let now = Instant::now();
         let gate = self.rules.quotas.gate(&call.route);
         match gate.admit(now, call, need, self.line) {
-            Admission::Admitted(hold) => Ok(Stage::Readying { hold: Some(hold) }),
+            Admission::Admitted(key) => {
+                let hold = Hold::new(&self.rules, Found::Other(gate), key);
+                Ok(Stage::Readying { hold: Some(hold) })
+            }
             Admission::Waits(turnstile, draw) => {
                 late.waits(call);
                 Ok(Stage::Waiting(Box::new(Waiting {

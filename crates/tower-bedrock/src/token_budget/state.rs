@@ -75,12 +75,23 @@ impl State {
         deadline - self.answers.reserve(left)
     }
 
-    /// Has a call that fits draw, and go at once. Returns the key it is open by.
+    /// Has a call draw and go at once, if nobody waits and it would fit with `spare` more. Returns the
+    /// key it is open by.
     #[inline]
-    pub(super) fn draw_now(&mut self, draw: Draw, line: Line, call: &CallContext) -> u64 {
+    pub(super) fn draw_now(
+        &mut self,
+        draw: Draw,
+        spare: u64,
+        line: Line,
+        call: &CallContext,
+    ) -> Option<u64> {
+        if !self.is_at_rest && !self.queue.is_empty() {
+            return None;
+        }
+        let wanted = draw.tokens.saturating_add(spare);
+        let sent = self.ledger.send_if_fits(draw.tokens, wanted)?;
         self.ledger.admitted(draw.tokens);
-        let sent = self.ledger.send_at_once(draw.tokens);
-        self.open.open(draw, sent, line, call)
+        Some(self.open.open(draw, sent, line, call))
     }
 
     /// Everybody was told and let go who could be.

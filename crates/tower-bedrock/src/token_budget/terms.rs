@@ -55,6 +55,7 @@ impl Terms {
 
     /// What the service sets aside for a call: all its input, cached or not, and the most it may
     /// generate.
+    #[inline]
     pub(super) fn hold(self, input: u64, max_output: Option<u32>) -> u64 {
         let output = max_output.map_or(self.max_output, u64::from);
         input.saturating_add(output.saturating_mul(self.held_rate))
@@ -72,6 +73,7 @@ impl Terms {
 
     /// What the service charges in the end: what is read from a cache is free, output costs its
     /// burndown rate.
+    #[inline]
     pub(super) const fn charge(self, usage: &Usage) -> u64 {
         let output = usage.output.saturating_mul(self.burndown);
         usage

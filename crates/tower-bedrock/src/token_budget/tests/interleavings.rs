@@ -10,6 +10,7 @@ use super::{
     estimate::Estimate,
     gate::{Admission, Gate, Line},
     hold::Hold,
+    routes::Found,
     terms::Need,
     turnstile::Turnstile,
     *,
@@ -37,14 +38,21 @@ fn ask(gate: &Arc<Gate>) -> Admission {
     gate.admit(Instant::now(), &call(EACH, 0), need, LINE)
 }
 
+fn hold(gate: &Arc<Gate>, key: u64) -> Hold {
+    let layer = TokenBudgetLayer::new(Quotas::new());
+    Hold::new(layer.rules(), Found::Other(Arc::clone(gate)), key)
+}
+
 /// Waits to be admitted as long as it takes.
 fn wait(gate: &Arc<Gate>) -> Hold {
     match ask(gate) {
-        Admission::Admitted(hold) => hold,
+        Admission::Admitted(key) => hold(gate, key),
         Admission::Waits(mut turnstile, draw) => {
             let sent = block_on(poll_fn(|cx| turnstile.poll_pass(cx)));
             let sent = sent.expect("there is room in the end");
-            Hold::of_waiter(Arc::clone(gate), &call(EACH, 0), draw, LINE, sent)
+            let layer = TokenBudgetLayer::new(Quotas::new());
+            let gate = Arc::clone(gate);
+            Hold::of_waiter(layer.rules(), gate, &call(EACH, 0), draw, LINE, sent)
         }
         Admission::Refused(refusal) => panic!("{refusal:?}"),
     }
@@ -73,8 +81,8 @@ fn assert_at_rest(gate: &Gate) {
 fn in_line(gate: &Arc<Gate>) -> Option<Turnstile> {
     match ask(gate) {
         Admission::Waits(turnstile, _) => Some(turnstile),
-        Admission::Admitted(hold) => {
-            hold.give_back(Instant::now());
+        Admission::Admitted(key) => {
+            hold(gate, key).give_back(Instant::now());
             None
         }
         Admission::Refused(refusal) => panic!("{refusal:?}"),
@@ -204,7 +212,7 @@ fn a_signal_to_a_call_that_ends_draws_nothing() {
         let gate = quotas(QUOTA).gate(&route());
         let hold = wait(&gate);
         let mut call = call(EACH, 0);
-        call.send_signal = Some(hold.signal());
+        call.send_signal = hold.signal();
         let below = thread::spawn(move || {
             let mut late = LateSend::default();
             late.waits(&call);
@@ -242,7 +250,7 @@ fn a_ledger_in_use_is_not_forgotten() {
                 })
             })
             .collect();
-        let own = hold.gate_arc();
+        let own = Arc::clone(hold.gate().expect("the one that was asked"));
         for one in threads {
             assert!(Arc::ptr_eq(&own, &one.join().unwrap()), "two ledgers");
         }

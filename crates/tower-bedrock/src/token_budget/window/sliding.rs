@@ -144,12 +144,18 @@ impl Sliding {
     }
 
     /// Pays debt out of what room there is.
+    #[inline]
     pub(super) fn pay(&mut self, limit: u64) {
         if self.debt > 0 {
-            let paid = self.debt.min(self.room(limit));
-            self.debt -= paid;
-            self.count(paid);
+            self.pay_what_fits(limit);
         }
+    }
+
+    #[cold]
+    fn pay_what_fits(&mut self, limit: u64) {
+        let paid = self.debt.min(self.room(limit));
+        self.debt -= paid;
+        self.count(paid);
     }
 
     fn count(&mut self, amount: u64) {
@@ -163,7 +169,7 @@ impl Sliding {
     }
 
     #[inline]
-    pub(super) const fn fits(&self, amount: u64, limit: u64) -> bool {
+    pub(in crate::token_budget) const fn fits(&self, amount: u64, limit: u64) -> bool {
         self.debt == 0 && amount <= self.room(limit)
     }
 
@@ -200,7 +206,13 @@ impl Sliding {
     }
 
     #[inline]
-    pub(super) fn settle(&mut self, sent: Stamp, held: u64, used: u64, limit: u64) {
+    pub(in crate::token_budget) fn settle(
+        &mut self,
+        sent: Stamp,
+        held: u64,
+        used: u64,
+        limit: u64,
+    ) {
         let slice = if sent == self.head {
             Some(&mut self.newest)
         } else {
