@@ -134,6 +134,12 @@ pub trait BedrockResponse {
 
     /// Leaves a watcher: it hears at once if the reply is whole already, else when it ends.
     fn watch(&mut self, watcher: impl Watcher);
+
+    /// Whether the reply is whole already, and a watcher would hear at once that it is complete. A layer
+    /// that only wants to know this needs no watcher then. By default that is not known.
+    fn is_whole(&self) -> bool {
+        false
+    }
 }
 
 /// A whole reply: an operation's output, by whom it was served, and what it used.
@@ -240,11 +246,16 @@ impl<Out> BedrockResponse for Response<Out> {
         &mut self.served
     }
 
+    #[inline]
     fn watch(&mut self, mut watcher: impl Watcher) {
         if let Some(usage) = &self.usage {
             watcher.usage(usage);
         }
         watcher.finish(Finish::Complete);
+    }
+
+    fn is_whole(&self) -> bool {
+        true
     }
 }
 

@@ -7,6 +7,7 @@ use tokio::time::Instant;
 use super::{
     cooldown::Cooldown,
     event::TransitionReason,
+    lanes::{Answers, Lanes},
     later,
     outcome::{Change, Outcome, Refused, Ticket, View},
     policy::CircuitPolicy,
@@ -15,7 +16,7 @@ use super::{
     state::{Probe, State},
     window::{Counts, Window},
 };
-use crate::sync::{Arc, atomic::AtomicU64};
+use crate::sync::Arc;
 
 const MILLION: u64 = 1_000_000;
 
@@ -58,21 +59,64 @@ impl Breaker {
         }
     }
 
-    /// Whether calls pass without being asked for, and their generation.
-    pub(super) const fn passes(&self) -> Option<u64> {
-        match self.state {
-            State::Closed | State::ForcedClosed => Some(self.generation),
-            _ => None,
-        }
+    /// Whether calls pass without being asked for.
+    pub(super) const fn passes(&self) -> bool {
+        matches!(self.state, State::Closed | State::ForcedClosed)
+    }
+
+    pub(super) const fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// The [era](super::recent) of calls that are admitted now.
+    pub(super) const fn era(&self) -> u16 {
+        self.recent.era()
     }
 
     pub(super) const fn is_forgotten(&self) -> bool {
         matches!(self.state, State::Forgotten)
     }
 
-    /// Where calls that pass without being asked for have their numbers from.
-    pub(super) const fn numbers(&self) -> &Arc<AtomicU64> {
-        self.recent.numbers()
+    /// Where calls are counted that pass without being asked for.
+    pub(super) const fn lanes(&self) -> &Arc<Lanes> {
+        self.recent.lanes()
+    }
+
+    /// Until when answers to calls of this generation may be counted in the lanes, to be
+    /// [taken over](Self::take_over) later as if all of them had come at the same time; `None` if one
+    /// of them might open the circuit.
+    pub(super) fn quiet_until(&self) -> Option<Instant> {
+        let is_quiet = match self.state {
+            State::Closed => !self.may_answers_trip(),
+            State::ForcedClosed => true,
+            _ => false,
+        };
+        is_quiet.then(|| self.window.now_ends().min(self.recent.era_ends()))
+    }
+
+    /// Whether an answer that is not slow may be the one with which too many calls have failed or were
+    /// slow: because only with it there are enough calls to tell.
+    fn may_answers_trip(&self) -> bool {
+        let Counts {
+            calls,
+            failures,
+            slow,
+        } = self.window.total();
+        let calls = calls.saturating_add(1).max(self.policy.min_calls);
+        is_over(failures, calls.into(), self.failure_rate)
+            || is_over(slow, calls.into(), self.slow_rate)
+    }
+
+    /// Calls of this generation were answered in the lanes, since this was asked or told something
+    /// last.
+    pub(super) fn take_over(&mut self, answers: Answers) {
+        self.recent.take_over(answers);
+        if matches!(self.state, State::Closed) && answers.total() > 0 {
+            // There are fewer than this in a moment.
+            let calls = u32::try_from(answers.total()).unwrap_or(u32::MAX);
+            self.window.record_successes(calls);
+            self.consecutive_failures = 0;
+        }
     }
 
     /// Asks for admission. An open circuit whose cooldown is over becomes half-open by it.
@@ -95,16 +139,18 @@ impl Breaker {
             self.refused += 1;
             return Err(Refused::Open { retry_in });
         }
-        let number = self.recent.admit();
-        if let State::HalfOpen { probes, .. } = &mut self.state {
+        let mut ticket = Ticket::new(self.generation, self.recent.admit());
+        if let State::HalfOpen { probes, sent, .. } = &mut self.state {
             let until = later(now, self.policy.probe_limit);
+            *sent = sent.wrapping_add(1);
+            ticket = ticket.of_probe(*sent);
             probes.retain(|probe| probe.until > now);
-            probes.push(Probe { number, until });
+            probes.push(Probe {
+                number: *sent,
+                until,
+            });
         }
-        Ok(Ticket {
-            generation: self.generation,
-            number,
-        })
+        Ok(ticket)
     }
 
     /// Refuses a call that would not be admitted now, and leaves it be if it would: when it is worth
@@ -133,7 +179,7 @@ impl Breaker {
         ticket: Ticket,
     ) -> Result<(), Option<Duration>> {
         let passage = self.view(now).passage;
-        if self.passes().is_some() || ticket.generation == self.generation {
+        if self.passes() || ticket.is_of(self.generation) {
             return Ok(());
         }
         self.refused += 1;
@@ -150,8 +196,8 @@ impl Breaker {
         draw: impl FnOnce(Duration) -> Duration,
     ) -> Option<Change> {
         let now = self.advance(now);
-        let is_recent = self.recent.end(ticket.number);
-        if ticket.generation != self.generation {
+        let is_recent = self.recent.end(ticket.era());
+        if !ticket.is_of(self.generation) {
             return None;
         }
         let reason = match &self.state {
@@ -225,15 +271,12 @@ impl Breaker {
         let is_row = policy
             .consecutive_failures
             .is_some_and(|most| in_a_row >= most);
-        let is_over = |part: u32, of: u64, rate: Option<u64>| {
-            let enough = calls >= policy.min_calls && part > 0;
-            enough && rate.is_some_and(|rate| u64::from(part) * MILLION >= of * rate)
-        };
+        let is_enough = calls >= policy.min_calls;
         if is_row && u64::from(in_a_row) >= under_way {
             Some(TransitionReason::ConsecutiveFailures)
-        } else if is_over(failures, u64::from(calls) + under_way, self.failure_rate) {
+        } else if is_enough && is_over(failures, u64::from(calls) + under_way, self.failure_rate) {
             Some(TransitionReason::FailureRate)
-        } else if is_over(slow, calls.into(), self.slow_rate) {
+        } else if is_enough && is_over(slow, calls.into(), self.slow_rate) {
             Some(TransitionReason::SlowCallRate)
         } else {
             None
@@ -247,10 +290,13 @@ impl Breaker {
         outcome: Outcome,
         draw: impl FnOnce(Duration) -> Duration,
     ) -> Option<Change> {
-        let State::HalfOpen { probes, successes } = &mut self.state else {
+        let State::HalfOpen {
+            probes, successes, ..
+        } = &mut self.state
+        else {
             return None;
         };
-        probes.retain(|probe| probe.number != ticket.number);
+        probes.retain(|probe| probe.number != ticket.probe());
         match outcome {
             Outcome::Success { is_slow: false } => {
                 *successes += 1;
@@ -371,6 +417,11 @@ impl Breaker {
             counts,
         }
     }
+}
+
+/// Whether `part` is some of it, and at least so many millionths.
+fn is_over(part: u32, of: u64, rate: Option<u64>) -> bool {
+    part > 0 && rate.is_some_and(|rate| u64::from(part) * MILLION >= of * rate)
 }
 
 /// A rate as a whole number, so that comparing it is exact.

@@ -12,10 +12,12 @@ use super::{
     bus::Bus,
     circuit::Circuit,
     circuits::Circuits,
+    entrance::Entrance,
     event::{CircuitEvent, CircuitTransition},
     invalid::InvalidCircuitPolicy,
     key::CircuitKey,
-    outcome::Refused,
+    lanes,
+    outcome::{Refused, Ticket},
     permit::Permit,
     policy::CircuitPolicy,
     snapshot::{CircuitSnapshot, CircuitState},
@@ -252,21 +254,39 @@ impl CircuitBreakers {
         }
     }
 
+    /// Admits a call that a closed circuit lets pass, where that is all there is to do.
+    pub(super) fn pass(&self, route: &Route) -> Option<(Arc<Entrance>, Ticket)> {
+        let Panel { settings, circuits } = &*self.0;
+        if settings.policy.takes_time() {
+            return None;
+        }
+        let lane = lanes::of_thread();
+        let entrance = circuits.first(settings, route)?.of(lane);
+        let ticket = entrance.circuit.pass(lane)?;
+        Some((Arc::clone(entrance), ticket))
+    }
+
     /// Admits a call, or refuses it.
     pub(super) fn admit(&self, call: &mut CallContext) -> Result<Permit, Closed> {
+        let Panel { settings, circuits } = &*self.0;
+        let lane = lanes::of_thread();
         loop {
-            let circuit = self.circuit(&call.route);
-            match circuit.admit() {
+            let entrance =
+                circuits.get_or_insert(settings, &call.route, |known| Arc::clone(known.of(lane)));
+            match entrance.circuit.admit(lane) {
                 Ok(ticket) => {
-                    let permit = Permit::new(circuit, ticket, call.deadline);
-                    if self.0.settings.policy.takes_time() {
+                    let permit = Permit::new(entrance, ticket, call.deadline);
+                    if settings.policy.takes_time() {
                         return Ok(permit.timed(Instant::now(), call));
                     }
                     return Ok(permit);
                 }
                 // Forgotten in this very moment.
                 Err(Refused::Forgotten) => {}
-                Err(Refused::Open { retry_in }) => return Err(Closed { circuit, retry_in }),
+                Err(Refused::Open { retry_in }) => {
+                    let circuit = Arc::clone(&entrance.circuit);
+                    return Err(Closed { circuit, retry_in });
+                }
             }
         }
     }
@@ -281,13 +301,14 @@ impl CircuitBreakers {
         }
     }
 
-    #[inline]
     pub(super) fn circuit(&self, route: &Route) -> Arc<Circuit> {
-        self.0.circuits.get_or_insert(&self.0.settings, route)
+        let Panel { settings, circuits } = &*self.0;
+        circuits.get_or_insert(settings, route, |known| Arc::clone(known.circuit()))
     }
 
     fn known(&self, route: &Route) -> Option<Arc<Circuit>> {
-        self.0.circuits.get(&self.0.settings, route)
+        let Panel { settings, circuits } = &*self.0;
+        circuits.get(settings, route, |known| Arc::clone(known.circuit()))
     }
 
     fn change(self, change: impl FnOnce(&mut Settings)) -> Self {
@@ -310,7 +331,9 @@ impl CircuitBreakers {
 /// of the probe.
 impl RouteGate for CircuitBreakers {
     fn ask(&self, _: &CallContext, route: &Route, now: Instant) -> Passage {
-        if self.0.circuits.passes(&self.0.settings, route) {
+        let Panel { settings, circuits } = &*self.0;
+        let passes = circuits.get(settings, route, |known| known.circuit().passes());
+        if passes.unwrap_or(true) {
             return Passage::Open;
         }
         let Some(circuit) = self.known(route) else {

@@ -1,12 +1,18 @@
 //! A circuit that many calls share: the state machine behind a lock.
 
-use std::{fmt, task::Waker, time::Duration};
+use std::{
+    fmt,
+    ops::{Deref, DerefMut},
+    task::Waker,
+    time::Duration,
+};
 
 use tokio::{sync::watch, time::Instant};
 
 use super::{
     breaker::Breaker,
     breakers::Settings,
+    bypass::Bypass,
     error::CircuitOpen,
     event::{CircuitEvent, CircuitTransition},
     line::{Line, Look, Sign},
@@ -18,41 +24,35 @@ use crate::{
     error::Error,
     retry::uniform,
     route::Route,
-    sync::{
-        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
 };
 
 /// The state machine of one route, and what all that use it share.
 pub(super) struct Circuit {
     route: Route,
     settings: Arc<Settings>,
-    /// What a call through the closed circuit has to know, to be read without the lock: the
-    /// generation above two bits, whether calls pass and whether they are stopped. Neither is true of
-    /// a circuit that is forgotten.
-    word: AtomicU64,
-    /// Where such calls have their numbers from.
-    numbers: Arc<AtomicU64>,
+    bypass: Bypass,
     breaker: Mutex<Breaker>,
     /// Locked before the breaker, where both are.
     line: Mutex<Line>,
     watched: OnceLock<watch::Sender<CircuitState>>,
 }
 
-/// What the word of a circuit is made of.
-const PASSES: u64 = 1;
-const STOPS: u64 = 2;
-const GENERATION: u32 = 2;
+/// The state machine, of whoever has the lock. Nobody goes past it meanwhile.
+struct Held<'a> {
+    breaker: MutexGuard<'a, Breaker>,
+    circuit: &'a Circuit,
+}
 
 impl Circuit {
     pub(super) fn new(route: Route, settings: Arc<Settings>) -> Self {
         let now = Instant::now();
         let breaker = Breaker::new(now, settings.policy);
+        let bypass = Bypass::new(now, &breaker);
+        bypass.open(&breaker);
         Self {
             route,
-            word: AtomicU64::new(word_of(&breaker)),
-            numbers: Arc::clone(breaker.numbers()),
+            bypass,
             breaker: Mutex::new(breaker),
             line: Mutex::new(Line::new(now)),
             watched: OnceLock::new(),
@@ -71,16 +71,16 @@ impl Circuit {
         &self.settings
     }
 
-    /// Asks for admission.
+    /// Admits a call in the lane of this thread, if calls pass.
     #[inline]
-    pub(super) fn admit(self: &Arc<Self>) -> Result<Ticket, Refused> {
-        let word = self.word.load(Ordering::Acquire);
-        if word & PASSES != 0 {
-            let number = self.numbers.fetch_add(1, Ordering::Relaxed);
-            return Ok(Ticket {
-                generation: word >> GENERATION,
-                number,
-            });
+    pub(super) fn pass(&self, lane: usize) -> Option<Ticket> {
+        self.bypass.admit(lane)
+    }
+
+    /// Asks for admission, in the lane of this thread.
+    pub(super) fn admit(self: &Arc<Self>, lane: usize) -> Result<Ticket, Refused> {
+        if let Some(ticket) = self.pass(lane) {
+            return Ok(ticket);
         }
         let now = Instant::now();
         self.change(|breaker| breaker.admit(now))
@@ -188,8 +188,16 @@ impl Circuit {
         self.line.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A call that was admitted by `ticket` is over.
+    /// A call that was admitted by `ticket` is answered, in time.
     #[inline]
+    pub(super) fn answered(self: &Arc<Self>, lane: usize, now: Instant, ticket: Ticket) {
+        if !self.bypass.answered(lane, now, ticket) {
+            self.settle(now, ticket, Outcome::Success { is_slow: false });
+        }
+    }
+
+    /// A call that was admitted by `ticket` is over.
+    #[cold]
     pub(super) fn settle(self: &Arc<Self>, now: Instant, ticket: Ticket, outcome: Outcome) {
         let draw = |most| self.draw(most);
         self.change(|breaker| ((), breaker.settle(now, ticket, outcome, draw)));
@@ -219,7 +227,6 @@ impl Circuit {
     pub(super) fn forget(self: &Arc<Self>) {
         self.change(|breaker| {
             let change = breaker.forget();
-            self.publish(breaker);
             ((), change)
         });
         self.tell_line(CircuitState::Closed);
@@ -231,7 +238,7 @@ impl Circuit {
 
     /// Whether calls pass at the moment. Costs less than a [`view`](Self::view).
     pub(super) fn passes(&self) -> bool {
-        self.word.load(Ordering::Acquire) & PASSES != 0
+        self.bypass.passes()
     }
 
     /// When it was last asked or told anything.
@@ -273,10 +280,10 @@ impl Circuit {
     fn change<T>(self: &Arc<Self>, change: impl FnOnce(&mut Breaker) -> (T, Option<Change>)) -> T {
         let mut breaker = self.lock();
         let (result, changed) = change(&mut breaker);
+        breaker.publish();
         let Some(changed) = changed else {
             return result;
         };
-        self.publish(&breaker);
         // In line while the lock is held, so that everybody hears in the order of events; told when
         // it is released, so that they may look at the circuit.
         let transition = CircuitTransition::new(self.route.clone(), changed);
@@ -285,16 +292,6 @@ impl Circuit {
         self.tell_line(changed.to);
         self.settings.bus.deliver();
         result
-    }
-
-    /// Tells those who look without the lock what has changed.
-    fn publish(&self, breaker: &Breaker) {
-        let word = word_of(breaker);
-        let known = self.word.load(Ordering::Relaxed);
-        self.word.store(word, Ordering::Release);
-        if (word ^ known) & STOPS != 0 {
-            self.settings.count_stop(word & STOPS != 0);
-        }
     }
 
     /// Those in line hear that the circuit is in another state.
@@ -308,17 +305,42 @@ impl Circuit {
         first.into_iter().for_each(Waker::wake);
     }
 
-    #[inline]
-    fn lock(&self) -> MutexGuard<'_, Breaker> {
-        self.breaker.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> Held<'_> {
+        let mut breaker = self.breaker.lock().unwrap_or_else(PoisonError::into_inner);
+        self.bypass.close(&mut breaker);
+        Held {
+            breaker,
+            circuit: self,
+        }
     }
 }
 
-fn word_of(breaker: &Breaker) -> u64 {
-    match breaker.passes() {
-        Some(generation) => generation << GENERATION | PASSES,
-        None if breaker.is_forgotten() => 0,
-        None => STOPS,
+impl Held<'_> {
+    /// Tells those who look without the lock what has changed.
+    fn publish(&self) {
+        if let Some(stops) = self.circuit.bypass.publish(&self.breaker) {
+            self.circuit.settings.count_stop(stops);
+        }
+    }
+}
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        self.circuit.bypass.open(&self.breaker);
+    }
+}
+
+impl Deref for Held<'_> {
+    type Target = Breaker;
+
+    fn deref(&self) -> &Breaker {
+        &self.breaker
+    }
+}
+
+impl DerefMut for Held<'_> {
+    fn deref_mut(&mut self) -> &mut Breaker {
+        &mut self.breaker
     }
 }
 
@@ -326,7 +348,7 @@ impl fmt::Debug for Circuit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Circuit")
             .field("route", &self.route)
-            .field("breaker", &self.lock())
+            .field("breaker", &*self.lock())
             .finish_non_exhaustive()
     }
 }

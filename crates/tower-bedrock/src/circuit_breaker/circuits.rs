@@ -2,7 +2,7 @@
 
 use tokio::time::Instant;
 
-use super::{breakers::Settings, circuit::Circuit, snapshot::CircuitState};
+use super::{breakers::Settings, circuit::Circuit, entrance::Entrances, snapshot::CircuitState};
 use crate::{
     route::Route,
     sync::{Arc, Map, OnceLock, PoisonError, RwLock, table_of},
@@ -18,89 +18,111 @@ pub(super) const MAX_OTHERS: usize = table_of(1024);
 /// Circuits by what they stand for.
 #[derive(Debug, Default)]
 pub(super) struct Circuits {
-    first: [OnceLock<Arc<Circuit>>; FIRST],
-    others: RwLock<Map<Route, Arc<Circuit>>>,
+    first: [OnceLock<Entrances>; FIRST],
+    others: RwLock<Map<Route, Entrances>>,
 }
 
 impl Circuits {
-    /// The circuit of `route`, if it is known.
+    /// What `pick` takes from the circuit of `route`, if that is known.
     #[inline]
-    pub(super) fn get(&self, settings: &Settings, route: &Route) -> Option<Arc<Circuit>> {
-        match self.first_of(settings, route) {
-            Some(circuit) => Some(Arc::clone(circuit)),
-            None => self.other_of(settings, route),
+    pub(super) fn get<T>(
+        &self,
+        settings: &Settings,
+        route: &Route,
+        pick: impl FnOnce(&Entrances) -> T,
+    ) -> Option<T> {
+        match self.first(settings, route) {
+            Some(known) => Some(pick(known)),
+            None => self.other_of(settings, route, pick),
         }
     }
 
-    /// Whether the circuit of `route` lets calls pass as they come, as one does that is not known.
-    pub(super) fn passes(&self, settings: &Settings, route: &Route) -> bool {
-        match self.first_of(settings, route) {
-            Some(circuit) => circuit.passes(),
-            None => self
-                .other_of(settings, route)
-                .is_none_or(|circuit| circuit.passes()),
-        }
-    }
-
+    /// The circuit of `route`, if it is one of the first.
     #[inline]
-    fn first_of(&self, settings: &Settings, route: &Route) -> Option<&Arc<Circuit>> {
+    pub(super) fn first(&self, settings: &Settings, route: &Route) -> Option<&Entrances> {
         let mut first = self.first.iter().map_while(OnceLock::get);
-        first.find(|circuit| settings.is_of(circuit.route(), route))
+        first.find(|known| settings.is_of(known.circuit().route(), route))
     }
 
-    fn other_of(&self, settings: &Settings, route: &Route) -> Option<Arc<Circuit>> {
+    fn other_of<T>(
+        &self,
+        settings: &Settings,
+        route: &Route,
+        pick: impl FnOnce(&Entrances) -> T,
+    ) -> Option<T> {
         // The others come into being when the first are all taken.
         self.first[FIRST - 1].get()?;
         let others = self.others.read().unwrap_or_else(PoisonError::into_inner);
-        others.get(&settings.key_of(route)).cloned()
+        others.get(&settings.key_of(route)).map(pick)
     }
 
-    /// The circuit of `route`, a closed one if it is not known.
+    /// The same of a circuit that is made, closed, if it is not known.
     #[inline]
-    pub(super) fn get_or_insert(&self, settings: &Arc<Settings>, route: &Route) -> Arc<Circuit> {
-        if let Some(known) = self.get(settings, route) {
-            return known;
+    pub(super) fn get_or_insert<T>(
+        &self,
+        settings: &Arc<Settings>,
+        route: &Route,
+        pick: impl Fn(&Entrances) -> T,
+    ) -> T {
+        match self.get(settings, route, &pick) {
+            Some(known) => known,
+            None => self.insert(settings, route, pick),
         }
+    }
+
+    #[cold]
+    fn insert<T>(
+        &self,
+        settings: &Arc<Settings>,
+        route: &Route,
+        pick: impl FnOnce(&Entrances) -> T,
+    ) -> T {
         let key = settings.key_of(route);
         let mut others = self.others.write().unwrap_or_else(PoisonError::into_inner);
         // Whoever else did not find it either may have been quicker.
         let known = self.first.iter().filter_map(OnceLock::get);
-        if let Some(known) = known.into_iter().find(|known| *known.route() == key) {
-            return Arc::clone(known);
+        if let Some(known) = known
+            .into_iter()
+            .find(|known| *known.circuit().route() == key)
+        {
+            return pick(known);
         }
         if let Some(known) = others.get(&key) {
-            return Arc::clone(known);
+            return pick(known);
         }
-        let circuit = Arc::new(Circuit::new(key.clone(), Arc::clone(settings)));
+        let circuit = Circuit::new(key.clone(), Arc::clone(settings));
+        let made = Entrances::new(Arc::new(circuit));
         let free = self.first.iter().find(|place| place.get().is_none());
         if let Some(place) = free {
-            return Arc::clone(place.get_or_init(|| circuit));
+            return pick(place.get_or_init(|| made));
         }
         let forgotten = if others.len() < MAX_OTHERS {
             Vec::new()
         } else {
             make_room(&mut others)
         };
-        others.insert(key, Arc::clone(&circuit));
+        let picked = pick(&made);
+        others.insert(key, made);
         drop(others);
         for circuit in forgotten {
             circuit.forget();
         }
-        circuit
+        picked
     }
 
     /// All circuits, in no order.
     pub(super) fn all(&self) -> Vec<Arc<Circuit>> {
-        let first = self.first.iter().filter_map(OnceLock::get).cloned();
+        let first = self.first.iter().filter_map(OnceLock::get);
         let others = self.others.read().unwrap_or_else(PoisonError::into_inner);
-        first.chain(others.values().cloned()).collect()
+        let all = first.chain(others.values());
+        all.map(|known| Arc::clone(known.circuit())).collect()
     }
 }
 
 /// Takes out what can be missed best, and returns what somebody may still hold.
-fn make_room(others: &mut Map<Route, Arc<Circuit>>) -> Vec<Arc<Circuit>> {
+fn make_room(others: &mut Map<Route, Entrances>) -> Vec<Arc<Circuit>> {
     let now = Instant::now();
-    others.retain(|_, circuit| Arc::strong_count(circuit) > 1 || !is_idle(circuit, now));
+    others.retain(|_, known| known.is_in_use() || !is_idle(known.circuit(), now));
     // Room for many at once, so that the search is not made for each of them.
     let excess = others.len().saturating_sub(MAX_OTHERS / 4 * 3);
     if excess == 0 {
@@ -108,6 +130,7 @@ fn make_room(others: &mut Map<Route, Arc<Circuit>>) -> Vec<Arc<Circuit>> {
     }
     let mut candidates: Vec<_> = others
         .values()
+        .map(Entrances::circuit)
         .map(|circuit| (how_missed(circuit, now), Arc::clone(circuit)))
         .filter_map(|(missed, circuit)| Some((missed?, circuit)))
         .collect();

@@ -124,10 +124,7 @@ where
                             }
                         }
                         Poll::Ready(Ok(response)) => {
-                            if let Some(mut permit) = permit.take() {
-                                permit.stop_clock();
-                                permit.watch(response);
-                            }
+                            Permit::watch(permit, response);
                             if let Some(turn) = turn.take() {
                                 turn.answered();
                             }

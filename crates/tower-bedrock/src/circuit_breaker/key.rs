@@ -1,7 +1,5 @@
 //! What there is one circuit for.
 
-use std::ptr;
-
 use crate::route::{Region, Route, ServiceTier};
 
 /// What there is one circuit for.
@@ -36,14 +34,8 @@ impl CircuitKey {
     /// Whether the circuit that stands for `key` is the one of `route`.
     #[inline]
     pub(super) fn matches(self, key: &Route, route: &Route, home: Option<&Region>) -> bool {
-        let is_region = match (&key.region, route.region.as_ref().or(home)) {
-            (Some(one), Some(other)) => ptr::eq(one.as_str(), other.as_str()) || one == other,
-            (one, other) => one.as_ref() == other,
-        };
-        match self {
-            Self::Route => is_region && key.tier == route.tier && key.model == route.model,
-            Self::Model => is_region && key.model == route.model,
-            Self::Region => is_region,
-        }
+        (self == Self::Region || key.model == route.model)
+            && (self != Self::Route || key.tier == route.tier)
+            && key.region.as_ref() == route.region.as_ref().or(home)
     }
 }

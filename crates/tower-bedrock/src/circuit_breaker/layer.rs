@@ -9,6 +9,7 @@ use tower_service::Service;
 use super::{
     breakers::{CircuitBreakers, Closed},
     future::ResponseFuture,
+    permit::Permit,
 };
 use crate::{call::BedrockRequest, error::Error, reply::BedrockResponse};
 
@@ -184,15 +185,15 @@ where
     }
 
     #[inline]
-    fn call(&mut self, mut request: R) -> Self::Future {
+    fn call(&mut self, request: R) -> Self::Future {
         if self.is_ready {
-            return match self.breakers.admit(request.context_mut()) {
-                Ok(permit) => {
-                    self.is_ready = false;
-                    ResponseFuture::called(self.inner.call(request), permit)
-                }
-                Err(closed) => self.wait(request, closed),
-            };
+            let call = request.context();
+            if let Some((entrance, ticket)) = self.breakers.pass(&call.route) {
+                self.is_ready = false;
+                let permit = Permit::new(entrance, ticket, call.deadline);
+                return ResponseFuture::called(self.inner.call(request), permit);
+            }
+            return self.ask(request);
         }
         if let Err(closed) = self.breakers.refuse_early(request.context()) {
             return self.wait(request, closed);
@@ -205,6 +206,22 @@ where
 }
 
 impl<S> CircuitBreaker<S> {
+    /// The future of a call that has to ask, to an inner service that is ready.
+    #[cold]
+    fn ask<R>(&mut self, mut request: R) -> ResponseFuture<S, R>
+    where
+        R: BedrockRequest,
+        S: Service<R> + Clone,
+    {
+        match self.breakers.admit(request.context_mut()) {
+            Ok(permit) => {
+                self.is_ready = false;
+                ResponseFuture::called(self.inner.call(request), permit)
+            }
+            Err(closed) => self.wait(request, closed),
+        }
+    }
+
     /// The future of a call that cannot go now. What is ready stays here for one that can.
     #[cold]
     fn wait<R>(&self, request: R, closed: Closed) -> ResponseFuture<S, R>

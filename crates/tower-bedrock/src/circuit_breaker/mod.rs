@@ -16,14 +16,17 @@
 mod breaker;
 mod breakers;
 mod bus;
+mod bypass;
 mod circuit;
 mod circuits;
 mod cooldown;
+mod entrance;
 mod error;
 mod event;
 pub mod future;
 mod invalid;
 mod key;
+mod lanes;
 mod layer;
 mod line;
 mod outcome;

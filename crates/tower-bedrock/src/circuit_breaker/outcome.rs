@@ -4,12 +4,38 @@ use std::time::Duration;
 
 use super::{event::TransitionReason, snapshot::CircuitState, window::Counts};
 
-/// What a call was admitted by.
+/// What a call was admitted by: the generation, the [era](super::recent) in which that was, and which
+/// of the generation's probes it is, if it is one.
+///
+/// In one word, since a ticket is moved several times on its way. The parts are cut short: generations
+/// come again after four thousand million transitions, eras after a week, and so many probes have no
+/// place at a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Ticket {
-    pub(super) generation: u64,
-    /// Its place among all calls that were admitted.
-    pub(super) number: u64,
+pub(super) struct Ticket(u64);
+
+impl Ticket {
+    #[inline]
+    pub(super) const fn new(generation: u64, era: u16) -> Self {
+        Self(generation << 32 | (era as u64) << 16)
+    }
+
+    pub(super) const fn of_probe(self, probe: u16) -> Self {
+        Self(self.0 | probe as u64)
+    }
+
+    #[inline]
+    pub(super) const fn is_of(self, generation: u64) -> bool {
+        (self.0 >> 32) as u32 == generation as u32
+    }
+
+    #[inline]
+    pub(super) const fn era(self) -> u16 {
+        (self.0 >> 16) as u16
+    }
+
+    pub(super) const fn probe(self) -> u16 {
+        self.0 as u16
+    }
 }
 
 /// Why a call was not admitted.

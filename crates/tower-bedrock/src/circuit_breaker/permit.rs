@@ -1,11 +1,12 @@
 //! A call that a circuit has let through.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, time::Duration};
 
 use tokio::time::Instant;
 
 use super::{
     circuit::Circuit,
+    entrance::Entrance,
     outcome::{Outcome, Ticket},
     send_clock::SendClock,
 };
@@ -15,6 +16,7 @@ use crate::{
     clock,
     error::Error,
     reply::{BedrockResponse, Finish, Watcher},
+    sync::Arc,
 };
 
 /// What a circuit has let through, and is told the outcome of: the probe's place, if it is a probe.
@@ -25,7 +27,7 @@ use crate::{
 // ten of sixty-five nanoseconds a call (`benches/circuit_breaker.rs`).
 #[repr(C)]
 pub(super) struct Permit {
-    circuit: Arc<Circuit>,
+    entrance: Arc<Entrance>,
     ticket: Ticket,
     /// When the call was sent, if that matters.
     clock: Option<Arc<SendClock>>,
@@ -49,15 +51,15 @@ enum Stage {
 }
 
 impl Permit {
-    /// A call that `circuit` has admitted by `ticket`.
+    /// A call that the circuit behind `entrance` has admitted by `ticket`.
     #[inline]
     pub(super) const fn new(
-        circuit: Arc<Circuit>,
+        entrance: Arc<Entrance>,
         ticket: Ticket,
         deadline: Option<Instant>,
     ) -> Self {
         Self {
-            circuit,
+            entrance,
             ticket,
             deadline,
             clock: None,
@@ -66,11 +68,16 @@ impl Permit {
         }
     }
 
+    #[inline]
+    fn circuit(&self) -> &Arc<Circuit> {
+        &self.entrance.circuit
+    }
+
     /// The same call, which is sent now, or when layers below say so.
     #[cold]
     pub(super) fn timed(mut self, now: Instant, call: &mut CallContext) -> Self {
-        let asks_again = self.circuit.settings().policy.ask_again_when_sent;
-        let asks_again = asks_again.then(|| (Arc::clone(&self.circuit), self.ticket));
+        let asks_again = self.circuit().settings().policy.ask_again_when_sent;
+        let asks_again = asks_again.then(|| (Arc::clone(self.circuit()), self.ticket));
         self.clock = Some(SendClock::start(now, asks_again, call));
         self
     }
@@ -82,21 +89,38 @@ impl Permit {
 
     /// The response is there, or will never be: from here on, the caller sets the pace.
     #[inline]
-    pub(super) fn stop_clock(&mut self) {
+    fn stop_clock(&mut self) {
         if self.clock.is_some() {
             self.note_slowness();
             self.clock = None;
         }
     }
 
-    /// Finds out what comes of the call when its response is finished.
+    /// The response is there: finds out what comes of the call when that is finished.
     #[inline]
-    pub(super) fn watch(self, response: &mut impl BedrockResponse) {
-        response.watch(Answered(self));
+    pub(super) fn watch(permit: &mut Option<Self>, response: &mut impl BedrockResponse) {
+        let Some(known) = permit else {
+            return;
+        };
+        known.stop_clock();
+        if response.is_whole() {
+            // Where it is: to hand it to a watcher is to move it.
+            known.answered();
+            *permit = None;
+        } else if let Some(permit) = permit.take() {
+            response.watch(Answered(permit));
+        }
     }
 
     #[cold]
     pub(super) fn failed(mut self, error: &Error) {
+        self.settle_failure(error);
+    }
+
+    /// The response has broken off.
+    #[cold]
+    fn broke(&mut self, error: &Error) {
+        self.stage = Stage::UnderWay;
         self.settle_failure(error);
     }
 
@@ -105,13 +129,23 @@ impl Permit {
         self.settle(outcome);
     }
 
+    fn answered(&mut self) {
+        if self.is_slow {
+            return self.settle(Outcome::Success { is_slow: true });
+        }
+        self.stage = Stage::Settled;
+        let Entrance { circuit, lane } = &*self.entrance;
+        circuit.answered(*lane, clock::now(), self.ticket);
+    }
+
+    #[cold]
     fn settle(&mut self, outcome: Outcome) {
         self.stage = Stage::Settled;
-        self.circuit.settle(clock::now(), self.ticket, outcome);
+        self.circuit().settle(clock::now(), self.ticket, outcome);
     }
 
     fn outcome_of(&mut self, error: &Error) -> Outcome {
-        let settings = self.circuit.settings();
+        let settings = self.circuit().settings();
         let (cause, hint) = (error.cause(), error.retry_after());
         let reaction = match cause {
             Cause::DeadlineExceeded if self.is_sent() => self.deadline_reaction(),
@@ -142,7 +176,7 @@ impl Permit {
     /// What the circuit makes of a call that its deadline cut: the same as of one that got no answer
     /// in time.
     fn deadline_reaction(&self) -> BreakerReaction {
-        let settings = self.circuit.settings();
+        let settings = self.circuit().settings();
         if settings.policy.count_deadlines {
             settings.reactions.get(Cause::Timeout).breaker
         } else {
@@ -151,7 +185,7 @@ impl Permit {
     }
 
     fn unanswered(&self, hint: Option<Duration>) -> Outcome {
-        match self.circuit.settings().policy.slow_calls {
+        match self.circuit().settings().policy.slow_calls {
             Some(_) => Outcome::Slow { hint },
             None => Outcome::Failure {
                 is_slow: false,
@@ -161,8 +195,9 @@ impl Permit {
     }
 
     /// Whether it has taken too long already.
+    #[cold]
     fn note_slowness(&mut self) -> bool {
-        let limit = self.circuit.settings().policy.slow_after();
+        let limit = self.circuit().settings().policy.slow_after();
         let sent_at = self.clock.as_ref().and_then(|clock| clock.sent_at());
         if let (Some(sent_at), Some(limit)) = (sent_at, limit) {
             self.is_slow = sent_at.elapsed() > limit;
@@ -192,9 +227,18 @@ impl Permit {
         }
     }
 
+    /// The call was dropped before it was over.
+    #[cold]
+    fn dropped(&mut self) {
+        let now = Instant::now();
+        let outcome = self.outcome_of_drop(now);
+        self.abandon(now, outcome);
+    }
+
+    #[cold]
     fn abandon(&mut self, now: Instant, outcome: Outcome) {
         self.stage = Stage::Settled;
-        self.circuit.abandon(now, self.ticket, outcome);
+        self.circuit().abandon(now, self.ticket, outcome);
     }
 }
 
@@ -202,24 +246,18 @@ impl Drop for Permit {
     #[inline]
     fn drop(&mut self) {
         if self.stage != Stage::Settled {
-            let now = Instant::now();
-            let outcome = self.outcome_of_drop(now);
-            self.abandon(now, outcome);
+            self.dropped();
         }
     }
 }
 
 impl Watcher for Answered {
+    #[inline]
     fn finish(&mut self, finish: Finish<'_>) {
         let Self(permit) = self;
         match finish {
-            Finish::Complete => permit.settle(Outcome::Success {
-                is_slow: permit.is_slow,
-            }),
-            Finish::Failed(error) => {
-                permit.stage = Stage::UnderWay;
-                permit.settle_failure(error);
-            }
+            Finish::Complete => permit.answered(),
+            Finish::Failed(error) => permit.broke(error),
             Finish::Abandoned => permit.abandon(Instant::now(), Outcome::Nothing),
         }
     }
@@ -238,7 +276,7 @@ impl Drop for Answered {
 impl fmt::Debug for Permit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Permit")
-            .field("route", self.circuit.route())
+            .field("route", self.circuit().route())
             .field("ticket", &self.ticket)
             .field("stage", &self.stage)
             .finish_non_exhaustive()

@@ -15,6 +15,8 @@ pub(super) enum State {
     },
     HalfOpen {
         probes: Vec<Probe>,
+        /// How many have been sent.
+        sent: u16,
         successes: u32,
     },
     ForcedOpen,
@@ -26,7 +28,7 @@ pub(super) enum State {
 /// A probe that has a place.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Probe {
-    pub(super) number: u64,
+    pub(super) number: u16,
     /// When its place is free for another.
     pub(super) until: Instant,
 }
@@ -36,6 +38,7 @@ impl State {
     pub(super) const fn half_open() -> Self {
         Self::HalfOpen {
             probes: Vec::new(),
+            sent: 0,
             successes: 0,
         }
     }

@@ -90,6 +90,17 @@ impl Window {
         }
     }
 
+    /// Counts so many successes that came in now.
+    pub(super) fn record_successes(&mut self, calls: u32) {
+        self.buckets[slot(self.current)].calls += calls;
+        self.total.calls += calls;
+    }
+
+    /// Until when what comes in counts as of now.
+    pub(super) const fn now_ends(&self) -> Instant {
+        self.current_ends
+    }
+
     /// What counts now.
     #[inline]
     pub(super) const fn total(&self) -> Counts {

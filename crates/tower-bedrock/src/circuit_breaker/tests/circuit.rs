@@ -44,6 +44,7 @@ fn a_place_that_is_free_is_not_waited_for() {
     let probe = |number, until| Probe { number, until };
     let state = State::HalfOpen {
         probes: vec![probe(1, now), probe(2, now + secs(3))],
+        sent: 2,
         successes: 0,
     };
     assert_eq!(state.passage(now, 1), Err(Some(secs(3))));

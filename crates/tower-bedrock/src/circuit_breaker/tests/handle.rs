@@ -182,7 +182,7 @@ async fn the_gate_knows_when_nothing_is_open() {
     for number in 0..2 * MAX_OTHERS {
         let circuit = breakers.circuit(&numbered(number));
         if number % 2 == 0 {
-            let ticket = |_| circuit.admit().unwrap();
+            let ticket = |_| circuit.admit(0).unwrap();
             let tickets: Vec<_> = (0..10).map(ticket).collect();
             for ticket in tickets {
                 let outcome = Outcome::Failure {
@@ -289,7 +289,7 @@ async fn a_forgotten_circuit_lets_nobody_through() {
             assert_eq!(transitions.try_recv().unwrap().to, CircuitState::Open);
         }
         found.forget();
-        assert_eq!(found.admit(), Err(Refused::Forgotten));
+        assert_eq!(found.admit(0), Err(Refused::Forgotten));
         // Only what was not closed is missed.
         let told = transitions.try_recv().ok();
         let reason = told.map(|transition| transition.reason);

@@ -89,8 +89,14 @@ impl Reference {
         self.in_a_row = 0;
     }
 
+    /// Time goes on to `clock`, if it is not further: one that goes back stands still.
+    pub(super) fn is_told(&mut self, clock: u64) {
+        self.now = self.now.max(clock);
+        self.mark();
+    }
+
     /// A mark each ten seconds, when anything happens; two when nothing did for as long again.
-    pub(super) fn mark(&mut self) {
+    fn mark(&mut self) {
         let (last, _) = self.marks[self.marks.len() - 1];
         if self.now >= last + 20_000 {
             self.marks.push((self.now, self.calls));
