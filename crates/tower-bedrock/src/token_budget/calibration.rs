@@ -29,7 +29,8 @@ const LARGEST_FACTOR: f64 = 8.0;
 /// How much less an observation counts with each one after it: about the last 200 matter.
 const FORGETTING: f64 = 0.995;
 const MATTERS: u64 = 200;
-/// Of how many observations that came as expected one is learned from, once there are enough.
+/// Of how many observations that came as expected, or as outliers, one is learned from, once there are
+/// enough.
 const EXPECTED_ONES: u64 = 8;
 /// How uncertain the first weights are, relative to themselves.
 const FIRST_DOUBT: f64 = 0.6;
@@ -40,8 +41,13 @@ const LEAST_SPREAD: f64 = 0.01;
 const OUTLIER: f64 = 3.0;
 /// A part of a token that is none.
 const ROUNDING: f64 = 1e-6;
-/// After how many observations the usual error no longer changes faster than it does later.
-const OFTEN: u64 = 19;
+/// After how many observations the usual error no longer changes faster than it does later: far more
+/// than tell that all of them have changed.
+const OFTEN: u64 = 39;
+/// How much of an observation goes into the error that estimates have lately on the whole.
+const LEANING: f64 = 1.0 / 12.0;
+/// An error counts there as at most so many spreads.
+const MOST_LEANING: f64 = 2.0;
 /// The most that is added to an estimate because estimates are off.
 const MOST_SAFETY: f64 = 0.05;
 
@@ -56,7 +62,9 @@ const MOST_PER_CALL: u64 = (TOKENS_PER_CALL * MOST_FACTOR) as u64 + 2;
 /// errors, so that a long prompt teaches no more than a short one.
 ///
 /// An observation that is far off what was usual counts for less, so that a single odd one changes
-/// little; and no weight leaves a band around where it started. 400 bytes a model, whatever happens.
+/// little; and no weight leaves a band around where it started. Where estimates have lately all been off
+/// to the same side, the service counts another way, and all weights are doubted anew. 400 bytes a model,
+/// whatever happens.
 #[derive(Debug)]
 pub(super) struct Calibration {
     /// What a byte, an image, a part and a call come to: the weights in the units of an [`InputSize`].
@@ -69,6 +77,8 @@ pub(super) struct Calibration {
     doubt: [Features; FEATURES],
     /// The usual relative error.
     spread: f64,
+    /// The relative error lately, by which estimates lean to one side.
+    lean: f64,
     observed: u64,
 }
 
@@ -85,23 +95,29 @@ impl Calibration {
             TOKENS_PER_PART,
             TOKENS_PER_CALL,
         ];
-        let mut doubt = [[0.0; FEATURES]; FEATURES];
-        for (index, row) in doubt.iter_mut().enumerate() {
-            row[index] = (weights[index] * FIRST_DOUBT).powi(2);
-        }
         Self {
             per_unit: per_unit(&weights),
             // The first weights have theirs in them.
             safety: 1.0,
             weights,
             first: weights,
-            doubt,
+            doubt: first_doubt(&weights),
             spread: FIRST_SPREAD,
+            lean: 0.0,
             observed: 0,
         }
     }
 
-    /// How many inputs the service has counted.
+    /// Doubts all that is known as at first.
+    #[cold]
+    fn doubt_all(&mut self) {
+        self.doubt = first_doubt(&self.first);
+        self.spread = FIRST_SPREAD;
+        self.lean = 0.0;
+        self.observed = 0;
+    }
+
+    /// How many inputs the service has counted, since it counts them as it does.
     pub(super) const fn observed(&self) -> u64 {
         self.observed
     }
@@ -139,6 +155,11 @@ impl Calibration {
         let per_scale = predicted.max(actual).recip();
         let error = (actual - predicted) * per_scale;
 
+        let most = MOST_LEANING * self.spread;
+        self.lean += (error.clamp(-most, most) - self.lean) * LEANING;
+        if self.lean.abs() > self.spread {
+            self.doubt_all();
+        }
         let usual = self.spread;
         let clipped = error.clamp(-OUTLIER * usual, OUTLIER * usual);
         let rate = match self.observed {
@@ -148,7 +169,9 @@ impl Calibration {
         self.spread = (usual + (clipped.abs() - usual) * rate).max(LEAST_SPREAD);
         self.safety = 1.0 + self.spread.min(MOST_SAFETY);
         self.observed += 1;
-        if !self.teaches_little(clipped.abs() <= usual) {
+        // Outliers are left out as often, or they would weigh more than what is expected.
+        let off = error.abs();
+        if !self.teaches_little(off <= usual || off >= OUTLIER * usual) {
             self.learn(size, per_scale, clipped, usual);
         }
     }
@@ -185,9 +208,9 @@ impl Calibration {
     }
 
     /// Whether an observation can be left out: when as many are known as matter, one of those that came
-    /// about as expected does for several.
-    const fn teaches_little(&self, is_expected: bool) -> bool {
-        is_expected && self.observed > MATTERS && !self.observed.is_multiple_of(EXPECTED_ONES)
+    /// about as expected, or are far off, does for several.
+    const fn teaches_little(&self, is_common: bool) -> bool {
+        is_common && self.observed > MATTERS && !self.observed.is_multiple_of(EXPECTED_ONES)
     }
 
     /// Lets doubt grow again with time, but never beyond where it started.
@@ -203,6 +226,15 @@ impl Calibration {
             }
         }
     }
+}
+
+/// The first weights are doubted each for itself.
+fn first_doubt(first: &Features) -> [Features; FEATURES] {
+    let mut doubt = [[0.0; FEATURES]; FEATURES];
+    for (index, row) in doubt.iter_mut().enumerate() {
+        row[index] = (first[index] * FIRST_DOUBT).powi(2);
+    }
+    doubt
 }
 
 /// More tokens than are ever held for an input of that size, whatever was learned.
