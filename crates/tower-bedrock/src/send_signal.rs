@@ -1,10 +1,14 @@
 //! When a call is really sent, told from below to the layers above.
 
 use std::{
+    collections::BTreeMap,
     fmt,
     future::Future,
     pin::Pin,
-    sync::{Arc, Weak},
+    sync::{
+        Arc, PoisonError, RwLock, Weak,
+        atomic::{AtomicU64, Ordering},
+    },
     task::{Context, Poll, ready},
 };
 
@@ -51,9 +55,25 @@ use crate::{call::CallContext, error::Error};
 /// ```
 #[derive(Clone)]
 pub struct SendSignal {
-    listener: Weak<dyn SendListener>,
+    listener: Listener,
     key: u64,
 }
+
+#[derive(Clone)]
+enum Listener {
+    Counted(Weak<dyn SendListener>),
+    /// By its number among those that are known.
+    Known(u64),
+}
+
+/// Listeners that hear of many calls: those are told by a number, so that not every call counts who knows
+/// the listener, where other threads count too.
+static KNOWN: RwLock<BTreeMap<u64, Weak<dyn SendListener>>> = RwLock::new(BTreeMap::new());
+static NUMBERS: AtomicU64 = AtomicU64::new(0);
+
+/// A listener's entry among those that are known; it goes with the listener, which keeps it.
+#[derive(Debug)]
+pub(crate) struct KnownListener(u64);
 
 /// Hears of calls that stand in line below when they are really sent.
 ///
@@ -76,13 +96,23 @@ impl SendSignal {
     /// A signal to `listener`, of the call that it knows by `key`. Does not allocate.
     #[must_use]
     pub fn new<L: SendListener>(listener: &Arc<L>, key: u64) -> Self {
-        let listener = Arc::downgrade(listener);
+        let listener = Listener::Counted(Arc::downgrade(listener) as Weak<_>);
         Self { listener, key }
+    }
+
+    fn listener(&self) -> Option<Arc<dyn SendListener>> {
+        match &self.listener {
+            Listener::Counted(listener) => listener.upgrade(),
+            Listener::Known(number) => {
+                let known = KNOWN.read().unwrap_or_else(PoisonError::into_inner);
+                known.get(number)?.upgrade()
+            }
+        }
     }
 
     /// The call is not sent yet: it stands in line.
     pub fn waits(&self) {
-        if let Some(listener) = self.listener.upgrade() {
+        if let Some(listener) = self.listener() {
             listener.waits(self.key);
         }
     }
@@ -90,7 +120,34 @@ impl SendSignal {
     /// The call, which stood in line, is sent now, unless it has to wait for what is returned.
     #[must_use = "a call that has to wait must not be sent"]
     pub fn sends(&self, call: &CallContext) -> Option<Readmission> {
-        self.listener.upgrade()?.sends(self.key, call)
+        self.listener()?.sends(self.key, call)
+    }
+}
+
+impl KnownListener {
+    /// Makes `listener` known.
+    pub(crate) fn new<L: SendListener>(listener: &Weak<L>) -> Self {
+        let number = NUMBERS.fetch_add(1, Ordering::Relaxed);
+        let listener = Weak::clone(listener) as Weak<dyn SendListener>;
+        let mut known = KNOWN.write().unwrap_or_else(PoisonError::into_inner);
+        known.insert(number, listener);
+        Self(number)
+    }
+
+    /// A signal to the listener, of the call that it knows by `key`.
+    #[inline]
+    pub(crate) const fn signal(&self, key: u64) -> SendSignal {
+        let listener = Listener::Known(self.0);
+        SendSignal { listener, key }
+    }
+}
+
+impl Drop for KnownListener {
+    fn drop(&mut self) {
+        let mut known = KNOWN.write().unwrap_or_else(PoisonError::into_inner);
+        let forgotten = known.remove(&self.0);
+        drop(known);
+        drop(forgotten);
     }
 }
 

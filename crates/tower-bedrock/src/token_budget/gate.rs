@@ -22,6 +22,7 @@ use crate::{
     call::CallContext,
     reply::Usage,
     route::QuotaKey,
+    send_signal::{KnownListener, SendSignal},
     sync::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -37,6 +38,8 @@ const NANOS: u64 = 1_000_000_000;
 #[derive(Debug)]
 pub(super) struct Gate {
     key: QuotaKey,
+    /// By which layers below tell of its calls.
+    listener: KnownListener,
     /// When the ledger's time starts.
     start: Instant,
     /// Whether a call without `maxTokens` was seen.
@@ -45,8 +48,13 @@ pub(super) struct Gate {
     successor: OnceLock<Arc<Self>>,
     /// What is known of the ledger without its lock.
     pub(super) room: Room,
-    state: Mutex<State>,
+    state: Apart<Mutex<State>>,
 }
+
+/// What calls write, on cache lines of its own: what they only read stays with those who read it.
+#[derive(Debug)]
+#[repr(align(128))]
+struct Apart<T>(T);
 
 /// How the calls of a layer stand in line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,14 +83,15 @@ impl Gate {
         ledger: Ledger,
         terms: Terms,
         calibration: Calibration,
-    ) -> Self {
-        Self {
+    ) -> Arc<Self> {
+        Arc::new_cyclic(|gate| Self {
             key,
+            listener: KnownListener::new(gate),
             start,
             has_unbounded: AtomicBool::new(false),
             successor: OnceLock::new(),
             room: Room::unknown(),
-            state: Mutex::new(State {
+            state: Apart(Mutex::new(State {
                 ledger,
                 open: OpenCalls::default(),
                 queue: WaitQueue::default(),
@@ -96,8 +105,14 @@ impl Gate {
                 keeper: None,
                 alarm: u64::MAX,
                 is_at_rest: true,
-            }),
-        }
+            })),
+        })
+    }
+
+    /// What tells of the call of `key` if it is sent later than it was admitted.
+    #[inline]
+    pub(super) const fn signal(&self, key: u64) -> SendSignal {
+        self.listener.signal(key)
     }
 
     pub(super) const fn key(&self) -> &QuotaKey {
@@ -239,7 +254,7 @@ impl Gate {
 
     #[inline]
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Admits a call that needs `need` if it fits with room to spare, for an input of half as much

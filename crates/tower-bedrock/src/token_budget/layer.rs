@@ -150,8 +150,9 @@ pub(super) struct Config<E> {
     pub(super) output_clamp: Option<NonZeroU32>,
 }
 
-/// What a call's end goes by.
+/// What a call's end goes by. Each call counts who has it, so what it reads is on other cache lines.
 #[derive(Clone)]
+#[repr(align(128))]
 pub(super) struct Rules {
     pub(super) quotas: Quotas,
     pub(super) reactions: Reactions,

@@ -319,7 +319,7 @@ impl Quotas {
             let terms = Terms::new(route, &quota);
             let calibration = Calibration::new(route.model.as_ref());
             let start = self.shared.start;
-            let gate = Arc::new(Gate::new(key.clone(), start, ledger, terms, calibration));
+            let gate = Gate::new(key.clone(), start, ledger, terms, calibration);
             if is_adopted {
                 let mut state = gate.lock();
                 state.quota = Some(quota);
