@@ -1,10 +1,21 @@
-//! `cargo xtask ops --live`: a real Prometheus, on the chat example, on a Bedrock where all goes wrong.
+//! `cargo xtask ops --live`: a real Prometheus, on the chat example, on a Bedrock where all goes wrong,
+//! and on an application that need not send all that it is asked.
 
 use std::{fs, net::TcpListener, path::Path, time::Duration};
 
 use super::{RULES, of_prometheus};
 use crate::run::{Failed, Serving, cargo, command, installed, root, run, target};
 
+/// Builds the second application.
+const LIVE: [&str; 7] = [
+    "build",
+    "-p",
+    "tower-bedrock-examples",
+    "--example",
+    "live",
+    "--features",
+    "quota-discovery",
+];
 const SCENARIO: &str = "ops/live/scenario.toml";
 /// As long as the scenario, and a little: its last fault begins after 33 s.
 const LOAD: Duration = Duration::from_secs(42);
@@ -25,11 +36,15 @@ pub(super) fn all() -> Result<(), Failed> {
     }
     cargo(&["build", "-p", "bedrock-sim"])?;
     cargo(&["build", "-p", "tower-bedrock-examples", "--example", "chat"])?;
+    cargo(&LIVE)?;
     cargo(&["build", "-p", "tower-bedrock-ops"])?;
 
     let bedrock = bedrock()?;
     let chat = chat(&bedrock.url)?;
-    let server = Prometheus::start(&prometheus, &chat.url)?;
+    // With a cache, shared attempts and discovered quotas, which the other has not. It asks by itself.
+    let live = command(target().join("debug/examples/live"));
+    let live = Serving::start(live, "live listening on ")?;
+    let server = Prometheus::start(&prometheus, [&chat.url, &live.url])?;
     {
         let mut callers = Vec::new();
         for patience in PATIENCE {
@@ -91,8 +106,8 @@ struct Prometheus {
 }
 
 impl Prometheus {
-    /// A fresh one with our rules, that looks at the application each second.
-    fn start(program: &Path, chat: &str) -> Result<Self, Failed> {
+    /// A fresh one with our rules, that looks at the applications each second.
+    fn start(program: &Path, applications: [&str; 2]) -> Result<Self, Failed> {
         let home = target().join("ops/live");
         let (config, data) = (home.join("prometheus.yml"), home.join("data"));
         let address =
@@ -102,7 +117,7 @@ impl Prometheus {
                 Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
                 _ => Ok(()),
             })
-            .and_then(|()| fs::write(&config, settings(chat)));
+            .and_then(|()| fs::write(&config, settings(applications)));
         written.map_err(|error| Failed(format!("{}: {error}", home.display())))?;
         let mut serve = command(program);
         serve.arg("--config.file").arg(config);
@@ -122,13 +137,13 @@ impl Prometheus {
     }
 }
 
-fn settings(chat: &str) -> String {
+fn settings(applications: [&str; 2]) -> String {
     let rules = root().join(RULES);
-    let chat = chat.trim_start_matches("http://");
+    let [chat, live] = applications.map(|url| url.trim_start_matches("http://"));
     format!(
         "global: {{scrape_interval: 1s, evaluation_interval: 1s}}\n\
          rule_files: ['{}']\n\
-         scrape_configs: [{{job_name: chat, static_configs: [{{targets: ['{chat}']}}]}}]\n",
+         scrape_configs: [{{job_name: chat, static_configs: [{{targets: ['{chat}', '{live}']}}]}}]\n",
         rules.display()
     )
 }
