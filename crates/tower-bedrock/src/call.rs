@@ -119,7 +119,7 @@ pub enum CoalesceControl {
 /// call.priority = Priority::High;
 /// # Ok::<(), tower_bedrock::InvalidModelId>(())
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 #[non_exhaustive]
 pub struct CallContext {
     /// The operation.
@@ -269,6 +269,36 @@ impl CallContext {
             max_wait: None,
             send_signal: None,
             classifier: None,
+        }
+    }
+}
+
+/// By hand, since each layer that may make a call again has a copy made: first what is counted, and then
+/// all that can be copied as it is, in one go.
+impl Clone for CallContext {
+    #[inline]
+    fn clone(&self) -> Self {
+        let route = self.route.clone();
+        let tenant = self.tenant.clone();
+        let send_signal = self.send_signal.clone();
+        let classifier = self.classifier.clone();
+        Self {
+            operation: self.operation,
+            route,
+            tokens: self.tokens,
+            deadline: self.deadline,
+            attempt_timeout: self.attempt_timeout,
+            tenant,
+            priority: self.priority,
+            attempt: self.attempt,
+            retry: self.retry,
+            fallback: self.fallback,
+            cache: self.cache,
+            coalesce: self.coalesce,
+            has_next_route: self.has_next_route,
+            max_wait: self.max_wait,
+            send_signal,
+            classifier,
         }
     }
 }

@@ -1,18 +1,15 @@
 //! Where a call goes, and what Bedrock counts it by.
 
-use std::{fmt, sync::Arc};
+use std::{cmp::Ordering, fmt, sync::Arc};
 
 use crate::model_id::{ModelId, QuotaPath, area::KnownRegion};
 
 /// An AWS region, such as `eu-west-1`. Cheap to clone.
-#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Region(Arc<Named>);
-
-#[derive(PartialEq, Eq, Hash, PartialOrd, Ord)]
-struct Named {
-    name: Arc<str>,
-    /// Looked up once, not for every call.
+#[derive(PartialEq, Eq, Hash)]
+pub struct Region {
     known: Option<KnownRegion>,
+    /// The name of one that is not known. Behind one more pointer, since every route has room for it.
+    other: Option<Arc<Box<str>>>,
 }
 
 /// The service tier of a call (BEDROCK.md §3.5).
@@ -92,21 +89,48 @@ pub struct QuotaKey {
 impl Region {
     /// A region by its name.
     #[must_use]
-    pub fn new(name: impl Into<Arc<str>>) -> Self {
-        let name = name.into();
-        let known = KnownRegion::of(&name);
-        Self(Arc::new(Named { name, known }))
+    pub fn new(name: impl AsRef<str>) -> Self {
+        let name = name.as_ref();
+        let known = KnownRegion::of(name);
+        let other = known.is_none().then(|| Arc::new(name.into()));
+        Self { known, other }
     }
 
     /// The region's name.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        &self.0.name
+        match &self.other {
+            Some(name) => name,
+            None => self.known.map_or("", KnownRegion::name),
+        }
     }
 
     /// What is known of where it lies.
-    pub(crate) fn known(&self) -> Option<KnownRegion> {
-        self.0.known
+    pub(crate) const fn known(&self) -> Option<KnownRegion> {
+        self.known
+    }
+}
+
+/// By name.
+impl Ord for Region {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.as_str().cmp(other.as_str())
+    }
+}
+
+impl PartialOrd for Region {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Clone for Region {
+    #[inline]
+    fn clone(&self) -> Self {
+        Self {
+            known: self.known,
+            other: self.other.clone(),
+        }
     }
 }
 
@@ -283,6 +307,34 @@ mod tests {
         );
         let other = arn.replace("111111111111", "222222222222");
         assert_ne!(key(&other, "us-east-1"), key(arn, "us-east-1"));
+    }
+
+    /// Regions are told apart and sorted by name, whether they are known or not.
+    #[test]
+    fn regions_go_by_their_names() {
+        let names = [
+            "us-west-2",
+            "us-east-1",
+            "us-farther-1",
+            "zz-new-1",
+            "aa-old-1",
+        ];
+        let mut regions = names.map(Region::from);
+        regions.sort();
+        let sorted = regions.each_ref().map(Region::as_str);
+        assert_eq!(
+            sorted,
+            [
+                "aa-old-1",
+                "us-east-1",
+                "us-farther-1",
+                "us-west-2",
+                "zz-new-1"
+            ]
+        );
+        assert_eq!(Region::from("zz-new-1"), regions[4]);
+        assert_eq!(Region::from("us-east-1"), regions[1]);
+        assert_ne!(regions[0], regions[4]);
     }
 
     /// The tier is part of the route but not of the quota: all tiers draw on the same one.

@@ -24,6 +24,7 @@ use crate::{
 pub use hint::retry_after;
 pub use layer::{Classify, ClassifyLayer};
 
+type Rules = Vec<Arc<Rule>>;
 type Rule = dyn Fn(&RawError) -> Option<Cause> + Send + Sync;
 
 /// Finds the cause of a [`RawError`]: the caller's own rules first, then the catalogue.
@@ -47,7 +48,7 @@ type Rule = dyn Fn(&RawError) -> Option<Cause> + Send + Sync;
 #[derive(Clone, Default)]
 pub struct Classifier {
     /// `None` without any: there is nothing to share then.
-    rules: Option<Arc<[Arc<Rule>]>>,
+    rules: Option<Arc<Rules>>,
 }
 
 impl Classifier {
@@ -59,13 +60,13 @@ impl Classifier {
         F: Fn(&RawError) -> Option<Cause> + Send + Sync + 'static,
     {
         let rule: Arc<Rule> = Arc::new(rule);
-        let rules = self.rules().iter().cloned().chain([rule]);
-        self.rules = Some(rules.collect());
+        let rules = self.rules.get_or_insert_default();
+        Arc::make_mut(rules).push(rule);
         self
     }
 
     fn rules(&self) -> &[Arc<Rule>] {
-        self.rules.as_deref().unwrap_or_default()
+        self.rules.as_deref().map_or(&[], Vec::as_slice)
     }
 
     /// The cause of `raw`.

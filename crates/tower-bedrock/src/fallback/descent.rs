@@ -80,24 +80,45 @@ impl Descent {
         Err(self.exhaust(config, call, error))
     }
 
-    /// Makes `request` the attempt that `choice` says.
-    pub(super) fn send<R>(&mut self, config: &Config, choice: Choice, request: &mut R)
+    /// A copy of `request` that is the attempt of `choice`.
+    pub(super) fn sent<R>(&mut self, config: &Config, choice: Choice, request: &mut R) -> R
     where
         R: BedrockRequest,
     {
         let index = choice.index;
-        if index > 0 {
-            let route = config.chooser(request.context()).routes.route(index);
-            request.context_mut().route = route;
-        }
-        let call = request.context_mut();
-        if !self.progress.is_untouched() {
-            call.send_signal = None;
-        }
+        let is_first = self.progress.is_untouched();
         self.progress.went(index);
         self.last = index;
+        if index > 0 || !is_first {
+            let mut attempt = request.clone();
+            self.redirect(config, choice, is_first, attempt.context_mut());
+            return attempt;
+        }
+        // On its own way. Changed before it is copied, and changed back: so the copy is made where it
+        // is to be.
+        let call = request.context_mut();
+        let made = (call.has_next_route, call.max_wait);
+        self.tell_next(config, choice, call);
+        let attempt = request.clone();
+        let call = request.context_mut();
+        (call.has_next_route, call.max_wait) = made;
+        attempt
+    }
 
+    #[cold]
+    fn redirect(&self, config: &Config, choice: Choice, is_first: bool, call: &mut CallContext) {
+        if choice.index > 0 {
+            call.route = config.chooser(call).routes.route(choice.index);
+        }
+        if !is_first {
+            call.send_signal = None;
+        }
         call.attempt = self.attempt;
+        self.tell_next(config, choice, call);
+    }
+
+    /// Tells the layers below what comes after the route of `choice`.
+    fn tell_next(&self, config: &Config, choice: Choice, call: &mut CallContext) {
         let most = call.retry.max_attempts;
         let may_go_on = most.is_none_or(|most| self.attempt < most.get());
         call.has_next_route |= choice.has_next && may_go_on;

@@ -30,12 +30,12 @@ pin_project! {
     where
         S: Service<R>,
     {
+        #[pin]
+        state: State<S, S::Future>,
         // As it was made.
         request: R,
         shared: Arc<Shared<S>>,
         descent: Descent,
-        #[pin]
-        state: State<S, S::Future>,
     }
 }
 
@@ -45,7 +45,7 @@ pin_project! {
         /// The call is under way on a route.
         Called { #[pin] response: F, choice: Choice },
         /// The call moves on, when the inner service is ready.
-        Readying { service: S, #[pin] deadline: Option<Sleep> },
+        Readying { service: Box<S>, deadline: Option<Pin<Box<Sleep>>> },
         /// It may go nowhere.
         Refused { error: Option<Error> },
         /// Over.
@@ -60,31 +60,30 @@ where
 {
     /// Makes the call by `ready` on the first route that it may take.
     #[inline]
-    pub(super) fn new(ready: &mut S, request: R, shared: &Arc<Shared<S>>) -> Self {
-        let shared = Arc::clone(shared);
-        let call = request.context();
-        let mut descent = Descent::of(call);
-        match descent.start(&shared.config, call) {
+    pub(super) fn new(ready: &mut S, request: R, shared: &Arc<Shared<S>>) -> Self
+    where
+        S: Clone,
+    {
+        let _turn = Turn::begin();
+        shared.template.keep(ready);
+        let mut request = request;
+        let mut descent = Descent::of(request.context());
+        let state = match descent.start(&shared.config, request.context()) {
             Ok(choice) => {
-                let mut attempt = request.clone();
-                descent.send(&shared.config, choice, &mut attempt);
-                // Made where it is to be: futures of whole stacks are large.
-                Self {
-                    state: State::Called {
-                        response: ready.call(attempt),
-                        choice,
-                    },
-                    request,
-                    shared,
-                    descent,
+                // The copy goes on and the call stays: nothing is moved twice.
+                let attempt = descent.sent(&shared.config, choice, &mut request);
+                State::Called {
+                    response: ready.call(attempt),
+                    choice,
                 }
             }
-            Err(error) => Self {
-                state: State::Refused { error: Some(error) },
-                request,
-                shared,
-                descent,
-            },
+            Err(error) => State::Refused { error: Some(error) },
+        };
+        Self {
+            state,
+            request,
+            shared: Arc::clone(shared),
+            descent,
         }
     }
 }
@@ -129,8 +128,10 @@ where
                     let Some(service) = this.shared.template.copy() else {
                         return Poll::Pending;
                     };
-                    let deadline = timer(call);
-                    this.state.set(State::Readying { service, deadline });
+                    this.state.set(State::Readying {
+                        service: Box::new(service),
+                        deadline: timer(call),
+                    });
                 }
                 StateProj::Readying { service, deadline } => {
                     let next = match service.poll_ready(cx) {
@@ -138,9 +139,9 @@ where
                         Poll::Ready(Err(error)) => {
                             Err(this.descent.fail_unready(call, error.into()))
                         }
-                        Poll::Pending => match deadline.as_pin_mut() {
+                        Poll::Pending => match deadline {
                             Some(deadline) => {
-                                ready!(deadline.poll(cx));
+                                ready!(deadline.as_mut().poll(cx));
                                 Err(this.descent.fail_unready(call, deadline_exceeded()))
                             }
                             None => return Poll::Pending,
@@ -153,9 +154,8 @@ where
                             return Poll::Ready(Err(error));
                         }
                     };
-                    let mut request = this.request.clone();
-                    this.descent.send(config, choice, &mut request);
-                    let response = service.call(request);
+                    let attempt = this.descent.sent(config, choice, this.request);
+                    let response = service.call(attempt);
                     this.state.set(State::Called { response, choice });
                 }
                 StateProj::Refused { error } => {
@@ -169,8 +169,9 @@ where
     }
 }
 
-fn timer(call: &CallContext) -> Option<Sleep> {
-    call.deadline.filter(clock::comes).map(sleep_until)
+fn timer(call: &CallContext) -> Option<Pin<Box<Sleep>>> {
+    let deadline = call.deadline.filter(clock::comes)?;
+    Some(Box::pin(sleep_until(deadline)))
 }
 
 impl<S, R> fmt::Debug for ResponseFuture<S, R>

@@ -20,7 +20,6 @@ use super::{
 use crate::{
     call::BedrockRequest,
     cause::Reactions,
-    clock::Turn,
     error::Error,
     model_id::{ModelId, Residency},
     reply::BedrockResponse,
@@ -383,8 +382,6 @@ where
 
     #[inline]
     fn call(&mut self, request: R) -> Self::Future {
-        let _turn = Turn::begin();
-        self.shared.template.keep(&self.inner);
         // The instance that was made ready is the one that is called.
         ResponseFuture::new(&mut self.inner, request, &self.shared)
     }

@@ -3,13 +3,14 @@
 pub(crate) mod area;
 mod arn;
 mod facts;
+mod kept;
 mod path;
 #[cfg(test)]
 mod tests;
 
-use std::{fmt, str::FromStr, sync::Arc};
+use std::{fmt, ptr, str::FromStr, sync::Arc};
 
-use arn::Arn;
+use self::{arn::Arn, kept::KEPT};
 
 pub use path::{ProfilePrefix, QuotaPath, Residency};
 
@@ -17,6 +18,9 @@ pub use path::{ProfilePrefix, QuotaPath, Residency};
 const MAX_LENGTH: usize = 2048;
 
 /// A model id, parsed once and cheap to clone.
+///
+/// The first ids of a process, some hundreds, are kept for as long as it runs: they are parsed once for all
+/// calls, and a clone of one is a copied pointer. Any others are counted references.
 ///
 /// Accepts what Bedrock accepts: a foundation model id (`amazon.nova-lite-v1:0`), an inference
 /// profile id with a geographic or global prefix (`us.amazon.nova-lite-v1:0`), a bare name, and the
@@ -35,16 +39,30 @@ const MAX_LENGTH: usize = 2048;
 /// # Ok::<(), tower_bedrock::InvalidModelId>(())
 /// ```
 #[derive(Clone)]
-pub struct ModelId(Arc<Parsed>);
+pub struct ModelId {
+    /// Of an id that is not kept, nothing.
+    kept: &'static Parsed,
+    /// An id that is not kept. Beside the other, not in its place: a clone need not tell them apart.
+    own: Option<Arc<Parsed>>,
+}
 
 struct Parsed {
-    id: Box<str>,
+    id: String,
     kind: ModelIdKind,
     prefix: Option<ProfilePrefix>,
     /// Where the base model starts and ends in `id`.
     base: Option<(usize, usize)>,
     arn: Option<Arn>,
 }
+
+/// What stands beside an id that is not kept.
+static NOTHING: Parsed = Parsed {
+    id: String::new(),
+    kind: ModelIdKind::BareName,
+    prefix: None,
+    base: None,
+    arn: None,
+};
 
 /// What kind of thing a [`ModelId`] names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -131,67 +149,71 @@ impl ModelId {
     ///
     /// [`InvalidModelId`] when no Bedrock would accept the text. An id that is well formed but names
     /// nothing is for the service to refuse.
-    pub fn new(id: impl Into<Box<str>>) -> Result<Self, InvalidModelId> {
-        let id = id.into();
-        check_characters(&id)?;
-        let mut parsed = if id.starts_with("arn:") {
-            let arn = Arn::parse(&id)?;
-            let mut parsed = Parsed::plain(&id[arn.resource_start..], arn.kind);
-            parsed.shift(arn.resource_start);
-            parsed.arn = Some(arn);
-            parsed
-        } else {
-            Parsed::plain(&id, ModelIdKind::FoundationModel)
-        };
-        parsed.id = id;
-        Ok(Self(Arc::new(parsed)))
+    pub fn new(id: impl AsRef<str>) -> Result<Self, InvalidModelId> {
+        let id = id.as_ref();
+        if let Some(kept) = KEPT.find(id) {
+            return Ok(Self { kept, own: None });
+        }
+        Ok(match KEPT.keep(Parsed::new(id)?) {
+            Ok(kept) => Self { kept, own: None },
+            Err(own) => Self {
+                kept: &NOTHING,
+                own: Some(own),
+            },
+        })
+    }
+
+    fn parsed(&self) -> &Parsed {
+        self.own.as_deref().unwrap_or(self.kept)
     }
 
     /// The id as it was given.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        &self.0.id
+        &self.parsed().id
     }
 
     /// What kind of thing the id names.
     #[must_use]
     pub fn kind(&self) -> ModelIdKind {
-        self.0.kind
+        self.parsed().kind
     }
 
     /// The foundation model behind the id, without prefix or ARN; `None` when the id does not tell.
     #[must_use]
     pub fn base_model(&self) -> Option<&str> {
-        self.0.base.map(|(start, end)| &self.0.id[start..end])
+        self.parsed()
+            .base
+            .map(|(start, end)| &self.parsed().id[start..end])
     }
 
     /// The prefix of an inference profile; `None` for everything else.
     #[must_use]
     pub fn prefix(&self) -> Option<ProfilePrefix> {
-        self.0.prefix
+        self.parsed().prefix
     }
 
     /// The region that an ARN names; `None` for everything that is not an ARN.
     #[must_use]
     pub fn region(&self) -> Option<&str> {
-        self.0.arn.as_ref()?.region(&self.0.id)
+        self.parsed().arn.as_ref()?.region(&self.parsed().id)
     }
 
     /// The account that an ARN names; `None` for foundation models and everything that is not an
     /// ARN.
     #[must_use]
     pub fn account(&self) -> Option<&str> {
-        self.0.arn.as_ref()?.account(&self.0.id)
+        self.parsed().arn.as_ref()?.account(&self.parsed().id)
     }
 
     /// What is left of the id without the parts of an ARN that name partition, region and account:
     /// what may be shown to anybody.
     #[cfg(feature = "metrics")]
     pub(crate) fn without_account(&self) -> &str {
-        let Some(arn) = &self.0.arn else {
+        let Some(arn) = &self.parsed().arn else {
             return self.as_str();
         };
-        match self.0.kind {
+        match self.parsed().kind {
             // The same thing as by its plain id.
             ModelIdKind::FoundationModel | ModelIdKind::InferenceProfile => {
                 &self.as_str()[arn.resource_start..]
@@ -203,8 +225,8 @@ impl ModelId {
     /// How widely a call's data may be processed; `None` when the id does not tell.
     #[must_use]
     pub fn residency(&self) -> Option<Residency> {
-        match self.0.kind {
-            ModelIdKind::InferenceProfile => self.0.prefix.map(ProfilePrefix::residency),
+        match self.parsed().kind {
+            ModelIdKind::InferenceProfile => self.parsed().prefix.map(ProfilePrefix::residency),
             ModelIdKind::ApplicationInferenceProfile
             | ModelIdKind::PromptRouter
             | ModelIdKind::Prompt
@@ -216,7 +238,7 @@ impl ModelId {
     /// The path whose quotas the id draws on.
     #[must_use]
     pub fn quota_path(&self) -> QuotaPath {
-        match (self.0.kind, self.0.prefix) {
+        match (self.parsed().kind, self.parsed().prefix) {
             (ModelIdKind::FoundationModel, _) => QuotaPath::InRegion,
             (ModelIdKind::InferenceProfile, Some(ProfilePrefix::Global)) => QuotaPath::Global,
             (ModelIdKind::InferenceProfile, Some(_)) => QuotaPath::Geo,
@@ -249,10 +271,25 @@ impl ModelId {
 }
 
 impl Parsed {
+    fn new(id: &str) -> Result<Self, InvalidModelId> {
+        check_characters(id)?;
+        let mut parsed = if id.starts_with("arn:") {
+            let arn = Arn::parse(id)?;
+            let mut parsed = Self::plain(&id[arn.resource_start..], arn.kind);
+            parsed.shift(arn.resource_start);
+            parsed.arn = Some(arn);
+            parsed
+        } else {
+            Self::plain(id, ModelIdKind::FoundationModel)
+        };
+        parsed.id = id.into();
+        Ok(parsed)
+    }
+
     /// Parses what is not an ARN, or the resource of one whose `kind` is known.
     fn plain(id: &str, kind: ModelIdKind) -> Self {
         let mut parsed = Self {
-            id: Box::default(),
+            id: String::new(),
             kind,
             prefix: None,
             base: None,
@@ -353,7 +390,10 @@ impl fmt::Debug for ModelId {
 
 impl PartialEq for ModelId {
     fn eq(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.0, &other.0) || self.as_str() == other.as_str()
+        match (&self.own, &other.own) {
+            (None, None) => ptr::eq(self.kept, other.kept),
+            _ => self.as_str() == other.as_str(),
+        }
     }
 }
 

@@ -272,3 +272,28 @@ fn bytes_per_token_are_the_makers() {
     assert_eq!(model("amazon.titan-text-v1").bytes_per_token(), 4);
     assert_eq!(model("anthropic.claude-sonnet-4-6").bytes_per_token(), 4);
 }
+
+/// An id is the same whether it was kept or found no more room, however often it is parsed.
+#[test]
+fn ids_are_the_same_with_and_without_room() {
+    let ids: Vec<_> = (0..2000).map(|n| format!("us.vendor.model-{n}")).collect();
+    let first: Vec<_> = ids.iter().map(|id| model(id)).collect();
+    let second: Vec<_> = ids.iter().map(|id| model(id)).collect();
+    assert_eq!(first, second);
+    for (parsed, id) in first.iter().zip(&ids) {
+        assert_eq!(parsed.as_str(), id);
+        assert_eq!(parsed.base_model(), id.strip_prefix("us."));
+    }
+    let different: std::collections::HashSet<_> = first.iter().chain(&second).collect();
+    assert_eq!(different.len(), ids.len());
+    assert!(first.iter().any(|model| model.own.is_some()));
+}
+
+/// What is no id is not found as one the second time.
+#[test]
+fn what_is_no_id_is_never_kept() {
+    for _ in 0..2 {
+        assert!(ModelId::new("no id").is_err());
+        assert!(ModelId::new("arn:aws:s3:us-east-1::bucket/b").is_err());
+    }
+}

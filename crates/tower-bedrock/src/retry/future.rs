@@ -32,15 +32,15 @@ pin_project! {
     where
         S: Service<R>,
     {
+        #[pin]
+        state: State<S, S::Future>,
+        // As it was sent last.
         request: R,
         shared: Arc<Shared<S>>,
         // Of a call that has failed: most do not.
         past: Option<Box<Past>>,
-        #[pin]
-        state: State<S, S::Future>,
         // From when the call has to wait for anything.
-        #[pin]
-        deadline: Option<Sleep>,
+        deadline: Option<Pin<Box<Sleep>>>,
     }
 }
 
@@ -59,9 +59,9 @@ pin_project! {
         /// An attempt is under way.
         Called { #[pin] attempt: F },
         /// A retry is paid for and waits.
-        Waiting { #[pin] sleep: Sleep, withdrawal: Option<Withdrawal> },
+        Waiting { sleep: Pin<Box<Sleep>>, withdrawal: Option<Withdrawal> },
         /// A retry waits its turn in the inner service.
-        Readying { service: S, withdrawal: Option<Withdrawal> },
+        Readying { service: Box<S>, withdrawal: Option<Withdrawal> },
     }
 }
 
@@ -72,23 +72,23 @@ where
 {
     /// Makes the first attempt with `ready`.
     #[inline]
-    pub(super) fn new(ready: &mut S, request: R, shared: &Arc<Shared<S>>) -> Self {
-        let shared = Arc::clone(shared);
-        if has_expired(request.context()) {
-            return Self {
-                state: State::Expired,
-                request,
-                shared,
-                past: None,
-                deadline: None,
-            };
-        }
-        Self {
-            state: State::Called {
+    pub(super) fn new(ready: &mut S, request: R, shared: &Arc<Shared<S>>) -> Self
+    where
+        S: Clone,
+    {
+        shared.template.keep(ready);
+        let state = if has_expired(request.context()) {
+            State::Expired
+        } else {
+            // The copy goes on and the call stays: nothing is moved twice.
+            State::Called {
                 attempt: ready.call(request.clone()),
-            },
+            }
+        };
+        Self {
+            state,
             request,
-            shared,
+            shared: Arc::clone(shared),
             past: None,
             deadline: None,
         }
@@ -123,9 +123,10 @@ where
                         Poll::Pending => Poll::Pending,
                     }
                 }
-                StateProj::Waiting { sleep, withdrawal } => {
-                    sleep.poll(cx).map(|()| Step::Waited(withdrawal.take()))
-                }
+                StateProj::Waiting { sleep, withdrawal } => sleep
+                    .as_mut()
+                    .poll(cx)
+                    .map(|()| Step::Waited(withdrawal.take())),
                 StateProj::Readying {
                     service,
                     withdrawal,
@@ -138,10 +139,10 @@ where
                 Poll::Pending => {
                     if this.deadline.is_none() {
                         let deadline = this.request.context().deadline.filter(clock::comes);
-                        this.deadline.set(deadline.map(sleep_until));
+                        *this.deadline = deadline.map(|deadline| Box::pin(sleep_until(deadline)));
                     }
-                    let deadline = this.deadline.as_mut().as_pin_mut();
-                    match deadline.map(|deadline| deadline.poll(cx)) {
+                    let deadline = this.deadline.as_mut();
+                    match deadline.map(|deadline| deadline.as_mut().poll(cx)) {
                         Some(Poll::Ready(())) => Step::DeadlinePassed,
                         Some(Poll::Pending) | None => return Poll::Pending,
                     }
@@ -165,7 +166,7 @@ where
                         return Poll::Pending;
                     };
                     this.state.set(State::Readying {
-                        service,
+                        service: Box::new(service),
                         withdrawal,
                     });
                     continue;
@@ -221,7 +222,7 @@ where
                             });
                             past.last_error = Some(error);
                             this.state.set(State::Waiting {
-                                sleep: sleep(after),
+                                sleep: Box::pin(sleep(after)),
                                 withdrawal: Some(withdrawal),
                             });
                             continue;

@@ -293,7 +293,6 @@ where
 
     #[inline]
     fn call(&mut self, request: R) -> Self::Future {
-        self.shared.template.keep(&self.inner);
         // The instance that was made ready is the one that is called.
         ResponseFuture::new(&mut self.inner, request, &self.shared)
     }

@@ -140,6 +140,10 @@ impl KnownRegion {
         u8::try_from(row).ok().map(Self)
     }
 
+    pub(crate) const fn name(self) -> &'static str {
+        self.row().name
+    }
+
     const fn row(self) -> &'static Row {
         &REGIONS[self.0 as usize]
     }
@@ -161,7 +165,7 @@ impl<'a> Place<'a> {
     pub(crate) const fn name(self) -> Option<&'a str> {
         match self {
             Self::Home => None,
-            Self::Known(region) => Some(region.row().name),
+            Self::Known(region) => Some(region.name()),
             Self::Other(name) => Some(name),
         }
     }
