@@ -6,11 +6,13 @@ use aws_sdk_bedrockruntime::{error::SdkError, operation::converse::ConverseError
 use aws_smithy_runtime_api::{
     box_error::BoxError,
     client::{orchestrator::HttpResponse, result::ConnectorError},
+    http::Headers,
 };
 use aws_smithy_types::body::SdkBody;
 use aws_types::request_id::RequestId;
 use serde::Deserialize;
 
+use super::usage;
 use crate::{
     call::Operation,
     classify::retry_after,
@@ -65,31 +67,17 @@ struct Refusal<'a> {
 
 /// What a whole answer used.
 pub(super) fn counts(operation: Operation, http: &HttpResponse) -> Option<TokenCounts> {
-    let counts = match operation {
+    match operation {
         Operation::Converse => {
             let body = http.body().bytes()?;
-            counts_at_the_end(body).or_else(|| serde_json::from_slice::<Used>(body).ok()?.usage)
+            usage::at_the_end(body).or_else(|| {
+                let used: Used = serde_json::from_slice(body).ok()?;
+                used.usage.map(TokenCounts::from)
+            })
         }
-        Operation::InvokeModel => return counts_in_headers(http.headers()),
+        Operation::InvokeModel => counts_in_headers(http.headers()),
         _ => None,
-    };
-    counts.map(TokenCounts::from)
-}
-
-/// The member `usage` of an object that ends with it, as the service's answers do: so the answer's
-/// text need not be read. A name in quotes that are not escaped is no part of a text, and an object
-/// that ends where all does is a member of no other.
-fn counts_at_the_end(body: &[u8]) -> Option<Counts> {
-    /// Counts take less.
-    const END: usize = 512;
-    const NAME: &[u8] = b"\"usage\":";
-    let end = &body[body.len().saturating_sub(END)..];
-    let start = end.windows(NAME.len()).rposition(|part| part == NAME)?;
-    let usage = &end[start + NAME.len()..];
-    let mut usage = serde_json::Deserializer::from_slice(usage).into_iter::<Counts>();
-    let counts = usage.next()?.ok()?;
-    let rest = &end[start + NAME.len() + usage.byte_offset()..];
-    (rest.trim_ascii() == b"}").then_some(counts)
+    }
 }
 
 /// The tier that a whole answer names.
@@ -146,6 +134,13 @@ pub(in crate::sdk) fn read_refusal(details: &mut ErrorDetails, http: &HttpRespon
     details.code = code.map(Cow::into_owned);
     details.message = message.map(Cow::into_owned);
     details.original_status = refusal.original_status;
+}
+
+/// The first header `name`, in lower case. A map would parse the name and hash it first, which takes
+/// longer than to go through as few as there are.
+pub(super) fn header<'a>(headers: &'a Headers, name: &str) -> Option<&'a str> {
+    let (_, value) = headers.iter_bytes().find(|(known, _)| *known == name)?;
+    str::from_utf8(value).ok()
 }
 
 /// A success whose body is not what the operation answers.

@@ -68,17 +68,25 @@ impl Attempt {
             return ResponseFuture::failed(self.too_late().unsent().into());
         }
         let now = self.now();
-        let ready_made = self.ready_made(now);
-        let sent = ready_made.map(|request| self.send(request, now));
-        match (sent, deadline) {
-            (Some(sent), _) if self.is_plain() => ResponseFuture::sent(Plain::new(self, sent)),
-            (sent, None) => ResponseFuture::sent(self.rarely(sent)),
-            (sent, Some(deadline)) => ResponseFuture::sent(async move {
-                let attempt = self.clone();
-                let cut = timeout_at(deadline, self.rarely(sent)).await;
-                cut.unwrap_or_else(|_| Err(attempt.too_late().into()))
-            }),
+        let Some(request) = self.ready_made(now) else {
+            return self.within(deadline, None);
+        };
+        let sent = self.send(*request, now);
+        if self.is_plain() {
+            return ResponseFuture::sent(Plain::new(self, sent));
         }
+        self.within(deadline, Some(sent))
+    }
+
+    fn within(self, deadline: Option<Instant>, sent: Option<Sent>) -> ResponseFuture<SdkResponse> {
+        let Some(deadline) = deadline else {
+            return ResponseFuture::sent(self.rarely(sent));
+        };
+        ResponseFuture::sent(async move {
+            let attempt = self.clone();
+            let cut = timeout_at(deadline, self.rarely(sent)).await;
+            cut.unwrap_or_else(|_| Err(attempt.too_late().into()))
+        })
     }
 
     pub(super) fn deadline(&self) -> Option<Instant> {
@@ -111,10 +119,9 @@ impl Attempt {
     }
 
     /// The SDK's own request, if it is the first to be sent, and is still right.
-    fn ready_made(&self, now: SystemTime) -> Option<HttpRequest> {
-        let original = self.wire.take_original()?;
-        let is_right = self.is_as_written() && self.is_fresh(now);
-        is_right.then_some(original)
+    fn ready_made(&self, now: SystemTime) -> Option<Box<HttpRequest>> {
+        let is_right = || self.is_as_written() && self.is_fresh(now);
+        self.wire.take_original(is_right)
     }
 
     fn is_as_written(&self) -> bool {
@@ -145,7 +152,7 @@ impl Attempt {
                 .signed_at()
                 .is_none_or(|signed| between(signed, self.service_time(now)) <= MAX_SIGNATURE_AGE);
         }
-        between(self.wire.signed_at, now) <= MAX_SIGNATURE_AGE
+        between(self.wire.dispatch.signed_at, now) <= MAX_SIGNATURE_AGE
     }
 
     /// What the SDK's own signature is dated; `None` if it made none.
@@ -154,12 +161,12 @@ impl Attempt {
     }
 
     pub(super) fn corrects_clock(&self) -> bool {
-        self.wire.signing.corrects_clock
+        self.wire.dispatch.signing.corrects_clock
     }
 
     /// The clock that the SDK goes by.
     pub(super) fn now(&self) -> SystemTime {
-        self.wire.parts.time.now()
+        self.wire.dispatch.parts.time.now()
     }
 
     /// The time at the service, if the user lets us know better than the clock.
@@ -178,11 +185,11 @@ impl Attempt {
         if let Some(connection) = &wire.connection {
             request.add_extension(connection.clone());
         }
-        let mut endpoint = wire.signing.endpoint.as_ref();
+        let mut endpoint = wire.dispatch.signing.endpoint.as_ref();
         let resolved;
         if let Some(region) = self.hop() {
-            let params = wire.signing.endpoint_params.as_ref();
-            resolved = address::endpoint_in(region, params, &wire.parts.endpoints).await?;
+            let params = wire.dispatch.signing.endpoint_params.as_ref();
+            resolved = address::endpoint_in(region, params, &wire.dispatch.parts.endpoints).await?;
             address::move_to(&mut request, endpoint, &resolved)?;
             endpoint = Some(&resolved);
         }
@@ -191,8 +198,15 @@ impl Attempt {
         }
         number(&mut request, self.call.attempt);
         let dated = self.service_time(self.now());
-        wire.signing
-            .sign(&mut request, endpoint, self.hop(), &wire.parts, dated)
+        wire.dispatch
+            .signing
+            .sign(
+                &mut request,
+                endpoint,
+                self.hop(),
+                &wire.dispatch.parts,
+                dated,
+            )
             .await?;
         Ok((request, dated))
     }

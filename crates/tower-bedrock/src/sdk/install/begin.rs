@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use aws_sdk_bedrockruntime::{
-    config::{ConfigBag, StalledStreamProtectionConfig},
+    config::{ConfigBag, StalledStreamProtectionConfig, endpoint::Params},
     operation::{
         apply_guardrail::ApplyGuardrailInput, converse::ConverseInput,
         converse_stream::ConverseStreamInput, count_tokens::CountTokensInput,
@@ -16,12 +16,12 @@ use aws_smithy_types::{
     retry::{RetryConfig, RetryMode},
     timeout::TimeoutConfig,
 };
-use aws_types::region::Region as SdkRegion;
 use tokio::time::Instant;
 
 use super::{
-    call::{Call, Limits, Told},
+    call::{Call, Limits, Told, on_top},
     options::CallOptions,
+    sign::endpoint_params,
 };
 use crate::{
     call::{CallContext, OperationInput},
@@ -30,7 +30,7 @@ use crate::{
 
 /// Knows a call by its input, if it is ours: leaves a [`Call`] for all of us to find.
 pub(super) fn begin(input: &Input, cfg: &mut ConfigBag) {
-    if is_ours(input) && cfg.load::<Call>().is_none() {
+    if is_ours(input) && Call::of(cfg).is_none() {
         cfg.interceptor_state().store_put(Call::default());
     }
 }
@@ -44,7 +44,7 @@ pub(super) fn read(call: &Call, input: &Input, cfg: &mut ConfigBag, home: Option
     let Some(mut context) = call_context(input) else {
         return;
     };
-    let region = cfg.load::<SdkRegion>().map(AsRef::as_ref);
+    let region = endpoint_params(cfg).and_then(Params::region);
     let region = if region == home.map(Region::as_str) {
         home.cloned()
     } else {
@@ -59,9 +59,7 @@ pub(super) fn read(call: &Call, input: &Input, cfg: &mut ConfigBag, home: Option
         stream_deadline: context.deadline,
         ..Limits::default()
     };
-    if let Some(timeout) = cfg
-        .load::<TimeoutConfig>()
-        .and_then(TimeoutConfig::operation_timeout)
+    if let Some(timeout) = on_top(cfg).and_then(TimeoutConfig::operation_timeout)
         && let Some(end) = Instant::now().checked_add(timeout)
     {
         context.deadline = context.deadline.into_iter().chain([end]).min();
@@ -84,16 +82,21 @@ const SHORT_OF_TIMEOUT: Duration = Duration::from_secs(1);
 /// Has the SDK make one attempt, for as long as it takes: what it would do for each of its own
 /// attempts is done for each of ours.
 fn leave_retries_to_us(cfg: &mut ConfigBag, limits: &mut Limits) {
-    let retry = cfg.load::<RetryConfig>();
-    if retry.is_none_or(|retry| retry.max_attempts() != 1 || retry.mode() != RetryMode::Standard) {
-        let one = retry.cloned().unwrap_or_else(RetryConfig::standard);
-        let one = one
+    let once = |retry: RetryConfig| {
+        retry
             .with_retry_mode(RetryMode::Standard)
-            .with_max_attempts(1);
-        cfg.interceptor_state().store_put(one);
+            .with_max_attempts(1)
+    };
+    // The SDK stores for each call what its settings of this come to: so it is changed in place.
+    match cfg.get_mut_from_interceptor_state::<RetryConfig>() {
+        Some(retry) => *retry = once(retry.clone()),
+        None => {
+            let one = once(RetryConfig::standard());
+            cfg.interceptor_state().store_put(one);
+        }
     }
 
-    let timeouts = cfg.load::<TimeoutConfig>();
+    let timeouts = on_top::<TimeoutConfig>(cfg);
     let attempt = timeouts.and_then(TimeoutConfig::operation_attempt_timeout);
     if let (Some(timeouts), Some(attempt)) = (timeouts, attempt) {
         let without = timeouts

@@ -9,7 +9,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use aws_sdk_bedrockruntime::config::StalledStreamProtectionConfig;
+use aws_sdk_bedrockruntime::config::{ConfigBag, StalledStreamProtectionConfig};
 use aws_smithy_types::{
     body::SdkBody,
     config_bag::{Storable, StoreReplace},
@@ -34,7 +34,8 @@ struct Shared {
 #[derive(Default)]
 struct State {
     body: Option<SdkBody>,
-    dispatch: Option<Dispatch>,
+    /// Boxed, since it is handed on.
+    dispatch: Option<Box<Dispatch>>,
     timeout: Option<Error>,
 }
 
@@ -75,7 +76,21 @@ impl Storable for Call {
     type Storer = StoreReplace<Self>;
 }
 
+/// What the SDK, or an interceptor, has stored in `cfg` for this one call. The client's settings lie
+/// below; to look for something there takes several times as long.
+pub(super) fn on_top<T>(cfg: &mut ConfigBag) -> Option<&T>
+where
+    T: Storable<Storer = StoreReplace<T>>,
+{
+    cfg.get_mut_from_interceptor_state().map(|stored| &*stored)
+}
+
 impl Call {
+    /// The call of `cfg`, if it is ours.
+    pub(super) fn of(cfg: &mut ConfigBag) -> Option<&Self> {
+        on_top(cfg)
+    }
+
     /// The call goes through our HTTP client.
     pub(super) fn wrap(&self) {
         self.0.is_wrapped.store(true, Ordering::Relaxed);
@@ -102,17 +117,17 @@ impl Call {
     pub(super) fn set_dispatch(&self, signing: Arc<Signing>, parts: Parts, signed_at: SystemTime) {
         let mut state = self.state();
         let body = state.body.take();
-        state.dispatch = Some(Dispatch {
+        state.dispatch = Some(Box::new(Dispatch {
             signing,
             parts,
             signed_at,
             body,
-        });
+        }));
     }
 
     /// What the HTTP client needs, once: of two that are laid over each other, the outer makes the
     /// call and the inner passes it on.
-    pub(super) fn take_dispatch(&self) -> Option<Dispatch> {
+    pub(super) fn take_dispatch(&self) -> Option<Box<Dispatch>> {
         self.state().dispatch.take()
     }
 

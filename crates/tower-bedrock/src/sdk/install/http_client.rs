@@ -145,14 +145,14 @@ where
         let connector = self.inner.clone();
         let stack = S::clone(&self.stack);
         if request.body().bytes().is_some() {
-            return match SdkRequest::new(request, call, dispatch, connector) {
+            return match SdkRequest::new(Box::new(request), call, dispatch, connector) {
                 Some(request) => HttpConnectorFuture::new(Stacked::new(stack, request)),
                 None => HttpConnectorFuture::ready(Err(unrepeatable())),
             };
         }
         HttpConnectorFuture::new(async move {
             let request = in_memory(request).await.map_err(ConnectorError::user)?;
-            let request = SdkRequest::new(request, call, dispatch, connector);
+            let request = SdkRequest::new(Box::new(request), call, dispatch, connector);
             let request = request.ok_or_else(unrepeatable)?;
             Stacked::new(stack, request).await
         })
@@ -229,7 +229,11 @@ where
         let wire = &**this.wire;
         let http = outcome::for_the_sdk(result.map_err(Into::into), &wire.call);
         Poll::Ready(http.map(|mut http| {
-            hide_the_wait(&mut http, wire.signed_at, wire.parts.time.now());
+            hide_the_wait(
+                &mut http,
+                wire.dispatch.signed_at,
+                wire.dispatch.parts.time.now(),
+            );
             http
         }))
     }

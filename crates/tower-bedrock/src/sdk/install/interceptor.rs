@@ -134,7 +134,7 @@ impl Intercept for ResilienceInterceptor {
         _: &RuntimeComponents,
         cfg: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        if let Some(call) = cfg.load::<Call>().cloned() {
+        if let Some(call) = Call::of(cfg).cloned() {
             begin::read(&call, context.input(), cfg, None);
         }
         Ok(())

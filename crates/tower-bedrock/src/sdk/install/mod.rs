@@ -123,6 +123,7 @@ mod sign;
 mod tap;
 mod template;
 mod transport;
+mod usage;
 mod whole;
 
 use std::fmt;

@@ -13,6 +13,7 @@ use aws_smithy_runtime_api::{
 use aws_smithy_types::config_bag::{Storable, StoreReplace};
 use tokio::time::Instant;
 
+use super::call::on_top;
 use crate::{
     call::{CallContext, FallbackOverride, Priority, RetryOverride},
     model_id::Residency,
@@ -185,8 +186,8 @@ impl CallOptions {
     }
 
     /// The options of the call that begins here.
-    pub(super) fn of(cfg: &ConfigBag) -> Option<Self> {
-        let own = cfg.load::<Self>().cloned();
+    pub(super) fn of(cfg: &mut ConfigBag) -> Option<Self> {
+        let own = on_top::<Self>(cfg).cloned();
         own.or_else(|| SCOPE.try_with(Self::clone).ok())
     }
 

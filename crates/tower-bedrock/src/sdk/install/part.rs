@@ -31,8 +31,8 @@ impl Part {
 }
 
 /// The call of `cfg`, if it goes through the stack.
-fn stacked(cfg: &ConfigBag) -> Option<&Call> {
-    cfg.load::<Call>().filter(|call| call.is_wrapped())
+fn stacked(cfg: &mut ConfigBag) -> Option<&Call> {
+    Call::of(cfg).filter(|call| call.is_wrapped())
 }
 
 impl Intercept for Part {
@@ -55,7 +55,7 @@ impl Intercept for Part {
         components: &RuntimeComponents,
         cfg: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        let Some(call) = cfg.load::<Call>().cloned() else {
+        let Some(call) = Call::of(cfg).cloned() else {
             return Ok(());
         };
         // A client of the user's own around the stack's need not pass on what makes the stack known.
@@ -88,11 +88,11 @@ impl Intercept for Part {
         components: &RuntimeComponents,
         cfg: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        if let Some(call) = stacked(cfg) {
+        if let Some(call) = stacked(cfg).cloned() {
             let parts = Parts::of(components, context.request());
             let signed_at = parts.time.now();
             call.set_dispatch(self.last_signing.of(cfg), parts, signed_at);
-            context.request_mut().add_extension(call.clone());
+            context.request_mut().add_extension(call);
         }
         Ok(())
     }

@@ -166,11 +166,11 @@ impl Attempt {
     /// The SDK's own protection against answers that stall, which would come too late to be of use.
     pub(super) fn guarded(&self, body: SdkBody) -> SdkBody {
         let stalls = self.wire.told().and_then(|told| told.limits.stalls.clone());
-        let sleep = self.wire.parts.sleep.clone();
+        let sleep = self.wire.dispatch.parts.sleep.clone();
         let (Some(stalls), Some(sleep)) = (stalls, sleep) else {
             return body;
         };
-        let time = self.wire.parts.time.clone();
+        let time = self.wire.dispatch.parts.time.clone();
         let guarded = MinimumThroughputDownloadBody::new(time, sleep, body, stalls.into());
         SdkBody::from_body_1_x(guarded)
     }
@@ -218,21 +218,22 @@ impl Attempt {
 
     fn learn_clock(&self, http: &HttpResponse, sent: SystemTime) {
         let headers = http.headers();
+        let date = answer::header(headers, "date").filter(|_| self.corrects_clock());
         // An answer out of a cache was not dated now.
-        if headers.contains_key("age") || !self.corrects_clock() {
+        let Some(date) = date.filter(|_| answer::header(headers, "age").is_none()) else {
             return;
-        }
-        let date = headers.get("date").map(httpdate::parse_http_date);
-        if let Some(Ok(date)) = date {
+        };
+        if let Ok(date) = httpdate::parse_http_date(date) {
             self.shared.clock.learn(date, sent, self.now());
         }
     }
 
     fn served(&self, http: &HttpResponse) -> Served {
+        let request_id = answer::header(http.headers(), "x-amzn-requestid");
         Served {
             route: self.route(),
             attempts: self.call.attempt,
-            request_id: http.request_id().map(str::to_owned),
+            request_id: request_id.or_else(|| http.request_id()).map(str::to_owned),
             ..Served::default()
         }
     }

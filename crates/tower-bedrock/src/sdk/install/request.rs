@@ -1,7 +1,6 @@
 use std::{
     fmt,
     sync::{Arc, Mutex, PoisonError},
-    time::SystemTime,
 };
 
 use aws_smithy_runtime_api::client::{
@@ -11,8 +10,6 @@ use aws_smithy_runtime_api::client::{
 use super::{
     address,
     call::{Call, Dispatch, Told},
-    parts::Parts,
-    sign::Signing,
     template::Template,
 };
 use crate::call::{BedrockRequest, CallContext};
@@ -34,13 +31,10 @@ pub(super) struct Wire {
     pub(super) call: Call,
     /// What the SDK would have sent, with everything that it and its interceptors hung on it; for the
     /// first attempt to take.
-    original: Mutex<Option<HttpRequest>>,
+    original: Mutex<Option<Box<HttpRequest>>>,
     /// The same, for every other attempt.
     pub(super) template: Template,
-    pub(super) signing: Arc<Signing>,
-    pub(super) parts: Parts,
-    /// When the SDK signed its request, by our clock.
-    pub(super) signed_at: SystemTime,
+    pub(super) dispatch: Box<Dispatch>,
     pub(super) connection: Option<CaptureSmithyConnection>,
     /// What sends the attempts.
     pub(super) connector: SharedHttpConnector,
@@ -49,20 +43,18 @@ pub(super) struct Wire {
 impl SdkRequest {
     /// `None` if the request's body can be read only once, or nothing is known of the call.
     pub(super) fn new(
-        original: HttpRequest,
+        original: Box<HttpRequest>,
         call: Call,
-        dispatch: Dispatch,
+        mut dispatch: Box<Dispatch>,
         connector: SharedHttpConnector,
     ) -> Option<Self> {
         let context = Arc::clone(&call.told()?.context);
         let wire = Wire {
             call,
-            template: Template::of(&original, dispatch.body)?,
+            template: Template::of(&original, dispatch.body.take())?,
             connection: original.extension::<CaptureSmithyConnection>().cloned(),
             original: Mutex::new(Some(original)),
-            signing: dispatch.signing,
-            parts: dispatch.parts,
-            signed_at: dispatch.signed_at,
+            dispatch,
             connector,
         };
         Some(Self {
@@ -81,11 +73,13 @@ impl SdkRequest {
 }
 
 impl Wire {
-    pub(super) fn take_original(&self) -> Option<HttpRequest> {
-        self.original
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take()
+    /// The SDK's own request, once; if it is not `wanted` then, nobody gets it.
+    pub(super) fn take_original(&self, wanted: impl FnOnce() -> bool) -> Option<Box<HttpRequest>> {
+        let mut original = self.original.lock().unwrap_or_else(PoisonError::into_inner);
+        if original.is_some() && !wanted() {
+            *original = None;
+        }
+        original.take()
     }
 
     /// What the template is written for. It was there when the request was made.

@@ -1,4 +1,4 @@
-use std::{fmt, sync::OnceLock};
+use std::fmt;
 
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_types::body::SdkBody;
@@ -15,60 +15,60 @@ use crate::{
 /// first event; watchers ride in its body and hear when that ends, fails or is dropped.
 ///
 /// `Debug` shows by whom the call was served, never the answer.
-pub struct SdkResponse {
+pub struct SdkResponse(Box<Answer>);
+
+/// Boxed: every layer of a stack passes it on.
+struct Answer {
     http: HttpResponse,
     served: Served,
     kind: Kind,
 }
 
 enum Kind {
-    /// Of this operation, and what it used, once somebody has asked: the SDK reads the answer too, and
+    /// Of this operation, and what it used, once a watcher was told: the SDK reads the answer too, and
     /// nobody may need it twice.
-    Whole(Operation, OnceLock<Option<Usage>>),
+    Whole(Operation, Option<Option<Usage>>),
     Stream(Box<Tap>),
 }
 
 impl SdkResponse {
-    pub(super) const fn whole(http: HttpResponse, operation: Operation, served: Served) -> Self {
-        Self {
+    pub(super) fn whole(http: HttpResponse, operation: Operation, served: Served) -> Self {
+        Self(Box::new(Answer {
             http,
             served,
-            kind: Kind::Whole(operation, OnceLock::new()),
-        }
+            kind: Kind::Whole(operation, None),
+        }))
     }
 
     /// A stream: the head of an answer, and what its body is read through.
     pub(super) fn stream(head: HttpResponse, served: Served, tap: Tap) -> Self {
-        Self {
+        Self(Box::new(Answer {
             http: head,
             served,
             kind: Kind::Stream(Box::new(tap)),
-        }
+        }))
     }
 
     /// The answer's head, and its body where it is not a stream.
     #[must_use]
-    pub const fn http(&self) -> &HttpResponse {
-        &self.http
+    pub fn http(&self) -> &HttpResponse {
+        &self.0.http
     }
 
     /// What a whole answer used; `None` for a stream, and where the service did not say.
     #[must_use]
     pub fn usage(&self) -> Option<Usage> {
-        let Kind::Whole(operation, usage) = &self.kind else {
-            return None;
-        };
-        *usage.get_or_init(|| {
-            let counts = answer::counts(*operation, &self.http)?;
-            counts.usage(self.served.route.model.as_ref())
-        })
+        match self.0.kind {
+            Kind::Whole(operation, usage) => usage.unwrap_or_else(|| self.0.read_usage(operation)),
+            Kind::Stream(_) => None,
+        }
     }
 
     /// By whom and how the call was served, with what the answer itself tells of it.
     pub(super) fn served_as_told(&self) -> Served {
-        let mut served = self.served.clone();
-        if let Kind::Whole(operation, _) = &self.kind
-            && let Some(tier) = answer::tier(*operation, &self.http)
+        let mut served = self.0.served.clone();
+        if let Kind::Whole(operation, _) = &self.0.kind
+            && let Some(tier) = answer::tier(*operation, &self.0.http)
         {
             served.route.tier = tier;
         }
@@ -76,28 +76,37 @@ impl SdkResponse {
     }
 
     pub(super) fn into_http(self) -> HttpResponse {
-        let mut http = self.http;
-        if let Kind::Stream(tap) = self.kind {
+        let Answer { mut http, kind, .. } = *self.0;
+        if let Kind::Stream(tap) = kind {
             *http.body_mut() = SdkBody::from_body_1_x(*tap);
         }
         http
     }
 }
 
+impl Answer {
+    fn read_usage(&self, operation: Operation) -> Option<Usage> {
+        let counts = answer::counts(operation, &self.http)?;
+        counts.usage(self.served.route.model.as_ref())
+    }
+}
+
 impl BedrockResponse for SdkResponse {
     fn served(&self) -> &Served {
-        &self.served
+        &self.0.served
     }
 
     fn served_mut(&mut self) -> &mut Served {
-        &mut self.served
+        &mut self.0.served
     }
 
     fn watch(&mut self, mut watcher: impl Watcher) {
-        if let Kind::Stream(tap) = &mut self.kind {
-            return tap.watch(watcher);
+        let usage = self.usage();
+        match &mut self.0.kind {
+            Kind::Stream(tap) => return tap.watch(watcher),
+            Kind::Whole(_, read) => *read = Some(usage),
         }
-        if let Some(usage) = self.usage() {
+        if let Some(usage) = usage {
             watcher.usage(&usage);
         }
         watcher.finish(Finish::Complete);
@@ -107,7 +116,7 @@ impl BedrockResponse for SdkResponse {
 impl fmt::Debug for SdkResponse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SdkResponse")
-            .field("served", &self.served)
+            .field("served", &self.0.served)
             .finish_non_exhaustive()
     }
 }

@@ -1,7 +1,7 @@
 //! Signs a request again, as the SDK did: with its signer, its identities and its clock.
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, SystemTime},
 };
 
@@ -28,15 +28,13 @@ use aws_smithy_types::{
 };
 use aws_types::{SigningName, region::SigningRegion};
 
-use super::parts::Parts;
+use super::{answer::header, call::on_top, parts::Parts};
 use crate::route::Region;
 
 /// What the SDK signs a call's requests by, as it stood when it signed the first.
 pub(super) struct Signing {
     config: Option<SigV4OperationSigningConfig>,
     payload: Option<PayloadSigningOverride>,
-    region: Option<SigningRegion>,
-    name: Option<SigningName>,
     /// Where the first request goes.
     pub(super) endpoint: Option<Endpoint>,
     /// What the SDK resolved that by.
@@ -75,37 +73,40 @@ pub(super) struct LastSigning(Mutex<Option<Arc<Signing>>>);
 
 impl LastSigning {
     /// What the SDK signs by in the call of `cfg`.
-    pub(super) fn of(&self, cfg: &ConfigBag) -> Arc<Signing> {
-        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match &*last {
-            Some(signing) if signing.is_of(cfg) => Arc::clone(signing),
-            _ => Arc::clone(last.insert(Arc::new(Signing::of(cfg)))),
+    pub(super) fn of(&self, cfg: &mut ConfigBag) -> Arc<Signing> {
+        // It is put on top by those who have one. An override cannot be compared, and is rare.
+        if let Some(payload) = on_top::<PayloadSigningOverride>(cfg).cloned() {
+            return Arc::new(Signing::of(cfg, Some(payload)));
         }
+        let last = self.last().clone();
+        if let Some(signing) = last.filter(|signing| signing.is_of(cfg)) {
+            return signing;
+        }
+        let signing = Arc::new(Signing::of(cfg, None));
+        *self.last() = Some(Arc::clone(&signing));
+        signing
+    }
+
+    fn last(&self) -> MutexGuard<'_, Option<Arc<Signing>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Signing {
-    fn of(cfg: &ConfigBag) -> Self {
+    fn of(cfg: &mut ConfigBag, payload: Option<PayloadSigningOverride>) -> Self {
         Self {
             config: cfg.load::<SigV4OperationSigningConfig>().cloned(),
-            payload: cfg.load::<PayloadSigningOverride>().cloned(),
-            region: cfg.load::<SigningRegion>().cloned(),
-            name: cfg.load::<SigningName>().cloned(),
-            endpoint: cfg.load::<Endpoint>().cloned(),
+            payload,
+            endpoint: on_top::<Endpoint>(cfg).cloned(),
             endpoint_params: endpoint_params(cfg).cloned(),
             corrects_clock: corrects_clock(cfg),
         }
     }
 
     /// Whether the call of `cfg` is signed by the same.
-    fn is_of(&self, cfg: &ConfigBag) -> bool {
-        // An override cannot be compared, and is rare.
-        self.payload.is_none()
-            && cfg.load::<PayloadSigningOverride>().is_none()
-            && self.config.as_ref() == cfg.load::<SigV4OperationSigningConfig>()
-            && self.region.as_ref() == cfg.load::<SigningRegion>()
-            && self.name.as_ref() == cfg.load::<SigningName>()
-            && self.endpoint.as_ref() == cfg.load::<Endpoint>()
+    fn is_of(&self, cfg: &mut ConfigBag) -> bool {
+        self.config.as_ref() == cfg.load::<SigV4OperationSigningConfig>()
+            && self.endpoint.as_ref() == on_top::<Endpoint>(cfg)
             && self.endpoint_params.as_ref() == endpoint_params(cfg)
             && self.corrects_clock == corrects_clock(cfg)
     }
@@ -131,7 +132,7 @@ impl Signing {
             .as_ref()
             .ok_or("the SDK does not know what it signed with")?;
 
-        let bag = self.bag(region);
+        let bag = self.bag(credential_scope(request), region);
         let components = parts.components(auth, parts.time.clone())?;
         let identity = parts
             .identities
@@ -160,20 +161,19 @@ impl Signing {
     }
 
     /// What the signer looks up.
-    fn bag(&self, region: Option<&Region>) -> ConfigBag {
+    fn bag(&self, scope: Option<CredentialScope<'_>>, region: Option<&Region>) -> ConfigBag {
         let mut layer = Layer::new("tower-bedrock");
         if let Some(config) = &self.config {
             layer.store_put(config.clone());
         }
-        let region = match region {
-            Some(region) => {
-                let region = aws_types::region::Region::new(region.as_str().to_owned());
-                Some(SigningRegion::from(region))
-            }
-            None => self.region.clone(),
-        };
-        layer.store_or_unset(region);
-        layer.store_or_unset(self.name.clone());
+        let region = region.map(Region::as_str);
+        if let Some(region) = region.or(scope.map(|scope| scope.region)) {
+            let region = aws_types::region::Region::new(region.to_owned());
+            layer.store_put(SigningRegion::from(region));
+        }
+        if let Some(scope) = scope {
+            layer.store_put(SigningName::from(scope.service.to_owned()));
+        }
         if let Some(payload) = &self.payload {
             layer.store_put(payload.clone());
         }
@@ -181,8 +181,9 @@ impl Signing {
     }
 }
 
-fn endpoint_params(cfg: &ConfigBag) -> Option<&Params> {
-    cfg.load::<EndpointResolverParams>()?.get()
+/// What the SDK resolves the call's endpoint by.
+pub(super) fn endpoint_params(cfg: &mut ConfigBag) -> Option<&Params> {
+    on_top::<EndpointResolverParams>(cfg)?.get()
 }
 
 fn corrects_clock(cfg: &ConfigBag) -> bool {
@@ -200,13 +201,31 @@ const SIGNATURE: [&str; 4] = [
 
 /// How `request` is authenticated.
 pub(super) fn scheme(request: &HttpRequest) -> Scheme {
-    let authorization = request.headers().get("authorization");
-    match authorization.and_then(|value| value.split_once(' ')) {
-        Some(("AWS4-HMAC-SHA256", _)) => Scheme::SigV4,
-        Some(("AWS4-ECDSA-P256-SHA256", _)) => Scheme::Foreign,
-        Some(("Bearer", _)) => Scheme::Bearer,
+    match header(request.headers(), "authorization") {
+        Some(value) if value.starts_with("AWS4-HMAC-SHA256 ") => Scheme::SigV4,
+        Some(value) if value.starts_with("AWS4-ECDSA-P256-SHA256 ") => Scheme::Foreign,
+        Some(value) if value.starts_with("Bearer ") => Scheme::Bearer,
         _ => Scheme::Unknown,
     }
+}
+
+/// What a signature is good for.
+#[derive(Clone, Copy)]
+struct CredentialScope<'a> {
+    region: &'a str,
+    service: &'a str,
+}
+
+/// The scope that `request` was signed for, out of its header
+/// `AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20261121/us-east-1/bedrock/aws4_request, SignedHeaders=…`:
+/// whatever the SDK went by, this is what came of it.
+fn credential_scope(request: &HttpRequest) -> Option<CredentialScope<'_>> {
+    let authorization = request.headers().get("authorization")?;
+    let (_, credential) = authorization.split_once("Credential=")?;
+    let (credential, _) = credential.split_once(',')?;
+    let mut parts = credential.rsplit('/').skip(1);
+    let (service, region) = (parts.next()?, parts.next()?);
+    Some(CredentialScope { region, service })
 }
 
 /// When a signature was made, by its `x-amz-date`: `20261121T061706Z`.
