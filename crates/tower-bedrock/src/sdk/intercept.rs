@@ -8,49 +8,98 @@ use std::{
     },
 };
 
-use aws_sdk_bedrockruntime::config::{ConfigBag, Intercept, RuntimeComponents};
+use aws_sdk_bedrockruntime::config::{Builder, ConfigBag, Intercept, RuntimeComponents};
 use aws_smithy_runtime_api::{
     box_error::BoxError,
-    client::interceptors::context::{
-        BeforeDeserializationInterceptorContextRef, BeforeSerializationInterceptorContextMut,
-        BeforeTransmitInterceptorContextRef, Input,
+    client::interceptors::{
+        SharedInterceptor,
+        context::{
+            BeforeDeserializationInterceptorContextRef, BeforeSerializationInterceptorContextMut,
+            BeforeTransmitInterceptorContextRef, Input,
+        },
     },
     http::Headers,
 };
 
 use super::operation::SdkOperation;
-use crate::{call::Request, stream::TokenCounts};
+use crate::{
+    call::{BedrockRequest, Operation, Request},
+    stream::TokenCounts,
+};
 
-/// Hands the input to the SDK: the one place where it is cloned.
-///
-/// The fluent builders take an input field by field, which would lose fields that a newer SDK adds.
-pub(super) struct SendInput<Op>(pub(super) Request<Op>);
+/// A configuration for the call of `request` alone, by which the SDK is handed its input, and shows
+/// what `sight` tells.
+pub(super) fn sending<Op: SdkOperation>(request: Request<Op>, sight: &Sight) -> Builder {
+    let seen = Arc::clone(&sight.0);
+    let mut config = Builder::new();
+    // Nobody can name it to disable it, so nothing need be looked up for each of its hooks.
+    config.push_interceptor(SharedInterceptor::permanent(Inside { request, seen }));
+    config
+}
 
-impl<Op: SdkOperation> Intercept for SendInput<Op> {
+/// What is done within a call.
+struct Inside<Op> {
+    request: Request<Op>,
+    seen: Arc<Seen>,
+}
+
+impl<Op: SdkOperation> Intercept for Inside<Op> {
     fn name(&self) -> &'static str {
-        "SendInput"
+        "tower_bedrock::Bedrock"
     }
 
+    /// Hands the input to the SDK: the one place where it is cloned. The fluent builders take an input
+    /// field by field, which would lose fields that a newer SDK adds.
     fn modify_before_serialization(
         &self,
         context: &mut BeforeSerializationInterceptorContextMut<'_>,
         _: &RuntimeComponents,
         _: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        *context.input_mut() = Input::erase(Op::routed(&self.0));
+        *context.input_mut() = Input::erase(Op::routed(&self.request));
+        Ok(())
+    }
+
+    fn read_before_transmit(
+        &self,
+        context: &BeforeTransmitInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        #[cfg(feature = "tracing")]
+        crate::trace::address::record(&self.seen.span, context.request().uri());
+        #[cfg(not(feature = "tracing"))]
+        let _ = context;
+        self.seen.is_sent.store(true, Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn read_before_deserialization(
+        &self,
+        context: &BeforeDeserializationInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        if self.request.context().operation == Operation::InvokeModel
+            && let Some(counts) = counts_in_headers(context.response().headers())
+        {
+            let _already_set = self.seen.counts.set(counts);
+        }
         Ok(())
     }
 }
 
-impl<Op> fmt::Debug for SendInput<Op> {
+impl<Op> fmt::Debug for Inside<Op> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("SendInput").field(&self.0).finish()
+        f.debug_struct("Inside")
+            .field("request", &self.request)
+            .field("seen", &self.seen)
+            .finish()
     }
 }
 
 /// What is seen of a call inside the SDK and told nowhere else: whether it got as far as being sent,
 /// and the token counts that InvokeModel answers in headers (BEDROCK.md §5.1).
-#[derive(Clone, Debug)]
 pub(super) struct Sight(Arc<Seen>);
 
 #[derive(Debug)]
@@ -79,38 +128,6 @@ impl Sight {
 
     pub(super) fn counts(&self) -> Option<TokenCounts> {
         self.0.counts.get().copied()
-    }
-}
-
-impl Intercept for Sight {
-    fn name(&self) -> &'static str {
-        "Sight"
-    }
-
-    fn read_before_transmit(
-        &self,
-        context: &BeforeTransmitInterceptorContextRef<'_>,
-        _: &RuntimeComponents,
-        _: &mut ConfigBag,
-    ) -> Result<(), BoxError> {
-        #[cfg(feature = "tracing")]
-        crate::trace::address::record(&self.0.span, context.request().uri());
-        #[cfg(not(feature = "tracing"))]
-        let _ = context;
-        self.0.is_sent.store(true, Ordering::Relaxed);
-        Ok(())
-    }
-
-    fn read_before_deserialization(
-        &self,
-        context: &BeforeDeserializationInterceptorContextRef<'_>,
-        _: &RuntimeComponents,
-        _: &mut ConfigBag,
-    ) -> Result<(), BoxError> {
-        if let Some(counts) = counts_in_headers(context.response().headers()) {
-            let _already_set = self.0.counts.set(counts);
-        }
-        Ok(())
     }
 }
 

@@ -21,6 +21,7 @@ use tower::ServiceExt;
 
 use super::{
     Bedrock,
+    intercept::{Sight, sending},
     operation::{Addressed, SdkOperation},
 };
 use crate::{
@@ -379,11 +380,10 @@ fn debug_shows_no_prompt() {
         .build()
         .unwrap();
     let request = Request::from(input);
-    let shown = format!(
-        "{request:?} {:?}",
-        super::intercept::SendInput(request.clone())
-    );
-    assert!(shown.contains(MODEL) && !shown.contains(SECRET), "{shown}");
+    let config = sending(request.clone(), &Sight::new());
+    for shown in [format!("{request:?}"), format!("{config:?}")] {
+        assert!(shown.contains(MODEL) && !shown.contains(SECRET), "{shown}");
+    }
 }
 
 /// Services can be shared between threads and their futures sent to other ones.

@@ -29,7 +29,7 @@ pub(super) struct Plain {
 
 enum Step {
     Sent(Sent),
-    Reading(Box<(HttpResponse, Reader)>),
+    Reading(HttpResponse, Box<Reader>),
     /// Once more, for what is not usual.
     Again(Pin<Box<dyn Future<Output = Result<SdkResponse, RawError>> + Send>>),
     Done,
@@ -53,19 +53,18 @@ impl Plain {
                     match this.attempt.head(answer, sent.at) {
                         Ok(mut http) if http.body().bytes().is_none() => {
                             let body = mem::replace(http.body_mut(), SdkBody::taken());
-                            this.step = Step::Reading(Box::new((http, Reader::new(body))));
+                            this.step = Step::Reading(http, Box::new(Reader::new(body)));
                             continue;
                         }
                         whole => whole,
                     }
                 }
-                Step::Reading(reading) => {
-                    let reader = &mut reading.1;
+                Step::Reading(_, reader) => {
                     let read = ready!(reader.poll(cx, |body| this.attempt.guarded(body)));
-                    let Step::Reading(reading) = mem::replace(&mut this.step, Step::Done) else {
+                    let Step::Reading(http, _) = mem::replace(&mut this.step, Step::Done) else {
                         return Poll::Pending;
                     };
-                    this.attempt.read(reading.0, read)
+                    this.attempt.read(http, read)
                 }
                 Step::Again(again) => return again.as_mut().poll(cx),
                 Step::Done => return Poll::Pending,

@@ -22,7 +22,7 @@ use tokio::time::Instant;
 pub(super) use self::inputs::tier_of;
 use super::{
     error::before_sending,
-    intercept::{SendInput, Sight},
+    intercept::{Sight, sending},
     stream::{Opened, StreamOptions, counts_of},
 };
 
@@ -103,11 +103,10 @@ macro_rules! operations {
                 let sent = client
                     .$method()
                     .customize()
-                    .interceptor(SendInput(request))
-                    .interceptor(sight.clone())
-                    .send()
-                    .await;
-                match sent {
+                    .config_override(sending(request, &sight))
+                    .send();
+                // Large, and moved by all that is laid around it.
+                match Box::pin(sent).await {
                     Ok(output) => Ok(whole(output, call, &sight)),
                     Err(error) => Err(failed(error.into(), call, &sight)),
                 }
@@ -140,10 +139,10 @@ macro_rules! streams {
                 let head = client
                     .$method()
                     .customize()
-                    .interceptor(SendInput(request))
-                    .interceptor(sight.clone())
+                    .config_override(sending(request, &sight))
                     .send();
-                let $output = match streams.head(sent, head).await {
+                // Large, and moved by all that is laid around it.
+                let $output = match streams.head(sent, Box::pin(head)).await {
                     Ok(Ok(output)) => output,
                     Ok(Err(error)) => return Err(failed(error.into(), call, &sight)),
                     Err(stalled) => return Err(failed(stalled.into(), call, &sight)),

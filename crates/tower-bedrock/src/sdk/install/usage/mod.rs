@@ -16,10 +16,14 @@ pub(super) fn at_the_end(body: &[u8]) -> Option<TokenCounts> {
     const END: usize = 512;
     const NAME: &[u8] = b"\"usage\":";
     let end = &body[body.len().saturating_sub(END)..];
-    let braces = end.iter().enumerate().rev().filter(|(_, byte)| **byte == b'{');
-    let mut starts = braces.map(|(at, _)| end.split_at(at));
-    let (_, usage) = starts.find(|(before, _)| before.trim_ascii_end().ends_with(NAME))?;
-    let mut text = Text(usage);
+    let mut start = end.len();
+    loop {
+        start = end[..start].iter().rposition(|&byte| byte == b'{')?;
+        if end[..start].trim_ascii_end().ends_with(NAME) {
+            break;
+        }
+    }
+    let mut text = Text(&end[start..]);
     let counts = text.counts()?;
     text.skip(b'}')?;
     text.0.is_empty().then_some(counts)
@@ -28,21 +32,24 @@ pub(super) fn at_the_end(body: &[u8]) -> Option<TokenCounts> {
 /// What is left of a text, without the space before it.
 struct Text<'a>(&'a [u8]);
 
-impl<'a> Text<'a> {
+impl Text<'_> {
     /// An object of counts. What else is in it is a number, too, or an empty object.
     fn counts(&mut self) -> Option<TokenCounts> {
         let mut counts = TokenCounts::default();
         self.skip(b'{')?;
         loop {
-            let name = self.name()?;
-            self.skip(b':')?;
-            match name {
-                b"inputTokens" => self.count(&mut counts.input)?,
-                b"outputTokens" => self.count(&mut counts.output)?,
-                b"totalTokens" => self.count(&mut counts.total)?,
-                b"cacheReadInputTokens" => self.count(&mut counts.cache_read)?,
-                b"cacheWriteInputTokens" => self.count(&mut counts.cache_write)?,
-                _ => self.anything_else()?,
+            if self.member(b"\"inputTokens\"") {
+                self.count(&mut counts.input)?;
+            } else if self.member(b"\"outputTokens\"") {
+                self.count(&mut counts.output)?;
+            } else if self.member(b"\"totalTokens\"") {
+                self.count(&mut counts.total)?;
+            } else if self.member(b"\"cacheReadInputTokens\"") {
+                self.count(&mut counts.cache_read)?;
+            } else if self.member(b"\"cacheWriteInputTokens\"") {
+                self.count(&mut counts.cache_write)?;
+            } else {
+                self.anything_else()?;
             }
             match self.next()? {
                 b',' => {}
@@ -52,22 +59,27 @@ impl<'a> Text<'a> {
         }
     }
 
-    fn name(&mut self) -> Option<&'a [u8]> {
-        self.skip(b'"')?;
-        let is_end = |byte: &u8| matches!(byte, b'"' | b'\\');
-        let (name, rest) = self.0.split_at(self.0.iter().position(is_end)?);
-        self.0 = rest;
-        self.skip(b'"')?;
-        Some(name)
+    /// Goes past `name` if that is next.
+    fn member<const N: usize>(&mut self, name: &[u8; N]) -> bool {
+        let rest = self.0.strip_prefix(name);
+        self.0 = rest.map_or(self.0, <[u8]>::trim_ascii_start);
+        rest.is_some()
     }
 
-    /// A count, of which there is one.
+    /// The count of the member whose name was passed, which is there once.
     fn count(&mut self, count: &mut Option<u64>) -> Option<()> {
+        self.skip(b':')?;
         let number = self.number()?;
         count.replace(number).is_none().then_some(())
     }
 
+    /// A member that is no count of ours. Its name has no escapes, or it might be.
     fn anything_else(&mut self) -> Option<()> {
+        self.skip(b'"')?;
+        let is_end = |byte: &u8| matches!(byte, b'"' | b'\\');
+        self.0 = &self.0[self.0.iter().position(is_end)?..];
+        self.skip(b'"')?;
+        self.skip(b':')?;
         if self.skip(b'{').is_some() {
             return self.skip(b'}');
         }
