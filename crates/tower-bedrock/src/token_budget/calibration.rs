@@ -44,10 +44,10 @@ const ROUNDING: f64 = 1e-6;
 /// After how many observations the usual error no longer changes faster than it does later: far more
 /// than tell that all of them have changed.
 const OFTEN: u64 = 39;
-/// How much of an observation goes into the error that estimates have lately on the whole.
+/// How much of an observation goes into the error that estimates have lately on the whole, and how many
+/// spreads that may be: eight outliers in a row to the same side are more.
 const LEANING: f64 = 1.0 / 12.0;
-/// An error counts there as at most so many spreads.
-const MOST_LEANING: f64 = 2.0;
+const MOST_LEANING: f64 = 1.2;
 /// The most that is added to an estimate because estimates are off.
 const MOST_SAFETY: f64 = 0.05;
 
@@ -155,11 +155,6 @@ impl Calibration {
         let per_scale = predicted.max(actual).recip();
         let error = (actual - predicted) * per_scale;
 
-        let most = MOST_LEANING * self.spread;
-        self.lean += (error.clamp(-most, most) - self.lean) * LEANING;
-        if self.lean.abs() > self.spread {
-            self.doubt_all();
-        }
         let usual = self.spread;
         let clipped = error.clamp(-OUTLIER * usual, OUTLIER * usual);
         let rate = match self.observed {
@@ -173,6 +168,10 @@ impl Calibration {
         let off = error.abs();
         if !self.teaches_little(off <= usual || off >= OUTLIER * usual) {
             self.learn(size, per_scale, clipped, usual);
+        }
+        self.lean += (clipped - self.lean) * LEANING;
+        if self.lean.abs() > MOST_LEANING * usual {
+            self.doubt_all();
         }
     }
 

@@ -215,7 +215,7 @@ fn fifty_calls_teach_a_change() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
 
-    /// As long as a model counts the same way, no call changes much of what is estimated for another,
+    /// As long as a model counts the same way, no call changes what is estimated for another by half,
     /// once 150 are known: of any mixture, counted with some noise or none, up to one in ten of them absurdly.
     #[test]
     fn what_is_known_does_not_jump(
@@ -241,7 +241,7 @@ proptest! {
             let estimate = calibration.tokens(Estimate::Size(other)) as f64;
             if call > 150 {
                 let change = (estimate / last - 1.0).abs();
-                prop_assert!(change < 0.2, "by {} at call {}", change, call);
+                prop_assert!(change < 0.5, "by {} at call {}", change, call);
             }
             last = estimate;
         }
