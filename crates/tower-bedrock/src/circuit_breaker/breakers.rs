@@ -12,12 +12,12 @@ use super::{
     bus::Bus,
     circuit::Circuit,
     circuits::Circuits,
-    entrance::Entrance,
+    entrance::Way,
     event::{CircuitEvent, CircuitTransition},
     invalid::InvalidCircuitPolicy,
     key::CircuitKey,
     lanes,
-    outcome::{Refused, Ticket},
+    outcome::Refused,
     permit::Permit,
     policy::CircuitPolicy,
     snapshot::{CircuitSnapshot, CircuitState},
@@ -254,16 +254,19 @@ impl CircuitBreakers {
         }
     }
 
-    /// Admits a call that a closed circuit lets pass, where that is all there is to do.
-    pub(super) fn pass(&self, route: &Route) -> Option<(Arc<Entrance>, Ticket)> {
+    /// The way past a closed circuit, where there is nothing else to do.
+    pub(super) fn way(&self, route: &Route) -> Option<Way<'_>> {
         let Panel { settings, circuits } = &*self.0;
         if settings.policy.takes_time() {
             return None;
         }
         let lane = lanes::of_thread();
         let entrance = circuits.first(settings, route)?.of(lane);
-        let ticket = entrance.circuit.pass(lane)?;
-        Some((Arc::clone(entrance), ticket))
+        let generation = entrance.circuit.bypass().passes()?;
+        Some(Way {
+            entrance,
+            generation,
+        })
     }
 
     /// Admits a call, or refuses it.

@@ -41,17 +41,17 @@ impl Bypass {
         }
     }
 
-    /// Whether calls pass at the moment.
+    /// The generation, if calls pass at the moment.
     #[inline]
-    pub(super) fn passes(&self) -> bool {
-        self.word.load(Ordering::Acquire) & PASSES != 0
+    pub(super) fn passes(&self) -> Option<u64> {
+        let word = self.word.load(Ordering::Acquire);
+        (word & PASSES != 0).then_some(word >> GENERATION)
     }
 
-    /// Admits a call if calls pass.
+    /// Admits a call that passes in `generation`.
     #[inline]
-    pub(super) fn admit(&self, lane: usize) -> Option<Ticket> {
-        let word = self.word.load(Ordering::Acquire);
-        (word & PASSES != 0).then(|| Ticket::new(word >> GENERATION, self.lanes.admit(lane)))
+    pub(super) fn admit(&self, lane: usize, generation: u64) -> Ticket {
+        Ticket::new(generation, self.lanes.admit(lane))
     }
 
     /// A call that was admitted by `ticket` is answered, and was not slow. Tells whether that is all

@@ -71,16 +71,16 @@ impl Circuit {
         &self.settings
     }
 
-    /// Admits a call in the lane of this thread, if calls pass.
+    /// The way past its lock.
     #[inline]
-    pub(super) fn pass(&self, lane: usize) -> Option<Ticket> {
-        self.bypass.admit(lane)
+    pub(super) const fn bypass(&self) -> &Bypass {
+        &self.bypass
     }
 
     /// Asks for admission, in the lane of this thread.
     pub(super) fn admit(self: &Arc<Self>, lane: usize) -> Result<Ticket, Refused> {
-        if let Some(ticket) = self.pass(lane) {
-            return Ok(ticket);
+        if let Some(generation) = self.bypass.passes() {
+            return Ok(self.bypass.admit(lane, generation));
         }
         let now = Instant::now();
         self.change(|breaker| breaker.admit(now))
@@ -238,7 +238,7 @@ impl Circuit {
 
     /// Whether calls pass at the moment. Costs less than a [`view`](Self::view).
     pub(super) fn passes(&self) -> bool {
-        self.bypass.passes()
+        self.bypass.passes().is_some()
     }
 
     /// When it was last asked or told anything.

@@ -1,6 +1,6 @@
 //! How threads hold on to a circuit.
 
-use super::{circuit::Circuit, lanes::LANES};
+use super::{circuit::Circuit, lanes::LANES, outcome::Ticket};
 use crate::sync::{Arc, OnceLock};
 
 /// A circuit as the threads of one lane hold on to it, so that how many calls they have under way is
@@ -12,11 +12,27 @@ pub(super) struct Entrance {
     pub(super) lane: usize,
 }
 
+/// The way past a circuit for one call, which has not gone it yet.
+pub(super) struct Way<'a> {
+    pub(super) entrance: &'a Arc<Entrance>,
+    pub(super) generation: u64,
+}
+
 /// A circuit that is remembered, with one entrance for each lane that calls have come by.
 #[derive(Debug)]
 pub(super) struct Entrances {
     circuit: Arc<Circuit>,
     entrances: [OnceLock<Arc<Entrance>>; LANES],
+}
+
+impl Way<'_> {
+    /// The call goes.
+    #[inline(never)]
+    pub(super) fn go(&self) -> (Arc<Entrance>, Ticket) {
+        let Entrance { circuit, lane } = &**self.entrance;
+        let ticket = circuit.bypass().admit(*lane, self.generation);
+        (Arc::clone(self.entrance), ticket)
+    }
 }
 
 impl Entrances {

@@ -3,11 +3,13 @@ use std::{
     task::{Context, Poll},
 };
 
+use tokio::time::Instant;
 use tower_layer::Layer;
 use tower_service::Service;
 
 use super::{
     breakers::{CircuitBreakers, Closed},
+    entrance::Way,
     future::ResponseFuture,
     permit::Permit,
 };
@@ -188,10 +190,9 @@ where
     fn call(&mut self, request: R) -> Self::Future {
         if self.is_ready {
             let call = request.context();
-            if let Some((entrance, ticket)) = self.breakers.pass(&call.route) {
+            if let Some(way) = self.breakers.way(&call.route) {
                 self.is_ready = false;
-                let permit = Permit::new(entrance, ticket, call.deadline);
-                return ResponseFuture::called(self.inner.call(request), permit);
+                return go(&mut self.inner, &way, call.deadline, request);
             }
             return self.ask(request);
         }
@@ -203,6 +204,25 @@ where
         let service = mem::replace(&mut self.inner, next);
         ResponseFuture::readying(service, request, self.breakers.clone(), None)
     }
+}
+
+/// Calls `inner`, which is ready.
+///
+/// A function of its own, with one way out and nothing to drop on the way: elsewhere, the future that
+/// `inner` returns is copied once more.
+#[inline(never)]
+fn go<S, R>(
+    inner: &mut S,
+    way: &Way<'_>,
+    deadline: Option<Instant>,
+    request: R,
+) -> ResponseFuture<S, R>
+where
+    S: Service<R>,
+{
+    let response = inner.call(request);
+    let (entrance, ticket) = way.go();
+    ResponseFuture::called(response, Permit::new(entrance, ticket, deadline))
 }
 
 impl<S> CircuitBreaker<S> {
