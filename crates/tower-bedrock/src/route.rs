@@ -249,20 +249,6 @@ impl QuotaKey {
     }
 }
 
-impl QuotaKey {
-    /// Whether a call of `account` to `route` is counted by this key, as far as its model goes.
-    pub(crate) fn has_model_of(&self, route: &Route, account: &str) -> bool {
-        let Some(model) = &route.model else {
-            return self.model.is_none()
-                && self.path == QuotaPath::Unresolved
-                && *self.account == *account;
-        };
-        self.path == model.quota_path()
-            && self.model.as_deref() == Some(model.base_model().unwrap_or(model.as_str()))
-            && *self.account == *model.account().unwrap_or(account)
-    }
-}
-
 /// `account/region/path/model`, with `-` for what is not known.
 impl fmt::Display for QuotaKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

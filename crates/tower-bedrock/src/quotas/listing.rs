@@ -178,11 +178,6 @@ impl Listing {
         self.account() == Some(account)
     }
 
-    /// Whether an id of this kind may be counted by something else than what it says.
-    pub(crate) fn may_count_otherwise(model: &ModelId) -> bool {
-        model.account().is_some() || model.quota_path() == QuotaPath::Unresolved
-    }
-
     /// The route that calls to `route` are counted as, if that is another, of an account that is
     /// called as the caller's.
     pub(crate) fn counted_as(&self, route: &Route) -> Option<Route> {

@@ -164,14 +164,4 @@ impl Adopted {
         let listings = self.listings.read().unwrap_or_else(PoisonError::into_inner);
         listings.get(account).cloned()
     }
-
-    /// Whether `route` may be counted by something else than what its id says.
-    #[inline]
-    pub(super) fn may_count_otherwise(&self, route: &Route) -> bool {
-        self.any.load(Ordering::Acquire)
-            && route
-                .model
-                .as_ref()
-                .is_some_and(Listing::may_count_otherwise)
-    }
 }

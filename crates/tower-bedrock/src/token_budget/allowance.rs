@@ -231,6 +231,15 @@ impl Allowance {
         }
     }
 
+    /// The same as [`fits`](Self::fits), where time alone changes nothing now.
+    #[inline]
+    pub(super) fn fits_steadily(&self, amount: u64) -> bool {
+        match &self.meter {
+            Meter::Sliding(window) => window.fits(amount, self.quota),
+            Meter::Bucket(_) | Meter::Fixed(_) => self.fits(amount),
+        }
+    }
+
     /// When a stamp was given, if it was given by this meter.
     #[inline]
     fn own(&self, stamp: Stamp) -> Option<Stamp> {

@@ -132,6 +132,11 @@ impl Ledger {
     /// Whether a call of `tokens` can be reserved now.
     #[inline]
     pub(super) fn fits(&self, tokens: u64) -> bool {
+        if self.now < self.steady_until && self.day.is_none() {
+            return self.now >= self.closed_until
+                && self.tokens.fits_steadily(tokens)
+                && self.requests.fits_steadily(1);
+        }
         self.now >= self.closed_until
             && self.tokens.fits(tokens)
             && self.requests.fits(1)

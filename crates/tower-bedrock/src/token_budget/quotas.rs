@@ -15,7 +15,7 @@ use super::{
     invalid::InvalidQuota,
     ledger::Ledger,
     quota::{DailyReset, Quota, QuotaWindow},
-    routes::{FIRST_ROUTES, Found, Kept, Routes},
+    routes::{Found, Kept, Routes},
     snapshot::QuotaSnapshot,
     state::State,
     terms::Terms,
@@ -25,7 +25,7 @@ use crate::{
     cause::Limit,
     route::{QuotaKey, Region, Route},
     sync::{
-        Arc, Map, OnceLock, PoisonError, RwLock,
+        Arc, Map, PoisonError, RwLock,
         atomic::{AtomicU64, Ordering},
         table_of,
     },
@@ -91,8 +91,6 @@ pub(super) struct Shared {
     gates: RwLock<Gates>,
     /// What accounts were found to be allowed.
     pub(super) adopted: Adopted,
-    /// The gates that were made first, in their order.
-    first: [OnceLock<Arc<Gate>>; FIRST_ROUTES],
     /// How many gates were ever made.
     made: AtomicU64,
     /// When time starts in the ledgers, and how long after UTC midnight that was.
@@ -128,7 +126,6 @@ impl Quotas {
                     sweep_at: MAX_UNCONFIGURED,
                 }),
                 adopted: Adopted::default(),
-                first: Default::default(),
                 made: AtomicU64::new(0),
                 start,
                 time_of_day: Duration::from_nanos(u64::try_from(time_of_day).unwrap_or(0)),
@@ -269,21 +266,16 @@ impl Quotas {
             return Some(look(found.gate()));
         }
         let made = self.shared.made.load(Ordering::Acquire);
-        if made <= FIRST_ROUTES as u64 && !self.shared.adopted.may_count_otherwise(route) {
-            let mut first = self.shared.first.iter().map_while(OnceLock::get);
-            return first
-                .find(|gate| self.is_key_of(gate.key(), route))
-                .map(|gate| look(gate));
+        if self.routes.is_absent(route, made) {
+            return None;
         }
         self.other_known_gate(route, made).map(|gate| look(&gate))
     }
 
+    #[cold]
     fn other_known_gate(&self, route: &Route, made: u64) -> Option<Arc<Gate>> {
         if let Some(gate) = self.routes.other(route) {
             return Some(gate);
-        }
-        if self.routes.is_absent(route, made) {
-            return None;
         }
         let gates = self.shared.gates.read();
         let gates = gates.unwrap_or_else(PoisonError::into_inner);
@@ -294,12 +286,6 @@ impl Quotas {
             None => self.routes.insert_absent(route, made),
         }
         gate
-    }
-
-    /// Whether `route` is counted by `key`.
-    fn is_key_of(&self, key: &QuotaKey, route: &Route) -> bool {
-        let region = route.region.as_ref().or(self.home.as_ref());
-        key.region.as_ref() == region && key.has_model_of(route, &self.account)
     }
 
     fn resolve(&self, route: &Route) -> Arc<Gate> {
@@ -324,11 +310,6 @@ impl Quotas {
                 let mut state = gate.lock();
                 state.quota = Some(quota);
                 state.is_adopted = true;
-            }
-            let free = self.shared.first.iter().find(|free| free.get().is_none());
-            if let Some(free) = free {
-                // Nobody else is at it: the gates are locked.
-                free.get_or_init(|| Arc::clone(&gate));
             }
             self.shared.made.fetch_add(1, Ordering::Release);
             gate

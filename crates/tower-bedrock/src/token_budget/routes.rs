@@ -3,23 +3,29 @@
 use super::gate::Gate;
 use crate::{
     route::Route,
-    sync::{Arc, Map, OnceLock, PoisonError, RwLock, table_of},
+    sync::{
+        Arc, Map, OnceLock, PoisonError, RwLock,
+        atomic::{AtomicU64, Ordering},
+        table_of,
+    },
 };
 
 /// Routes whose key is remembered; more than any application calls. Beyond it, they are resolved
 /// anew.
 const MAX_ROUTES: usize = table_of(1024);
 /// Routes that are found by comparing.
-pub(super) const FIRST_ROUTES: usize = table_of(8);
+const FIRST_ROUTES: usize = table_of(8);
 /// Routes without a gate that are remembered, to be found by comparing: those of a few ladders.
 const MAX_ABSENT: usize = table_of(64);
 
-/// The gates of routes that were called before.
+/// The gates of routes that were called before, and routes that were asked for and have none.
 #[derive(Default)]
 pub(super) struct Routes {
     /// The first ones, found by comparing and without a lock: for as few, that is quicker than
     /// hashing.
     first: [OnceLock<(Route, Arc<Gate>)>; FIRST_ROUTES],
+    /// The first ones that had no gate when somebody asked for it, when there were so many gates.
+    first_absent: [OnceLock<(Route, AtomicU64)>; FIRST_ROUTES],
     others: RwLock<OtherRoutes>,
 }
 
@@ -66,7 +72,7 @@ impl Routes {
     pub(super) fn first(&self, route: &Route) -> Option<Found<&Arc<Gate>>> {
         for (number, known) in (0..).zip(&self.first) {
             let (known, gate) = known.get()?;
-            if known == route {
+            if is_same(known, route) {
                 return Some(match gate.successor() {
                     None => Found::First(number, gate),
                     Some(successor) => Found::Other(Arc::clone(successor)),
@@ -111,17 +117,46 @@ impl Routes {
         others.gates.insert(route.clone(), Arc::clone(gate));
     }
 
+    /// Whether `route` had no gate when so many were `made`.
+    #[inline]
     pub(super) fn is_absent(&self, route: &Route, made: u64) -> bool {
+        let mut first = self.first_absent.iter().map_while(OnceLock::get);
+        match first.find(|(known, _)| is_same(known, route)) {
+            Some((_, absent_at)) => absent_at.load(Ordering::Acquire) == made,
+            None => self.is_other_absent(route, made),
+        }
+    }
+
+    fn is_other_absent(&self, route: &Route, made: u64) -> bool {
+        // The others come into being when the first are all taken.
+        if self.first_absent[FIRST_ROUTES - 1].get().is_none() {
+            return false;
+        }
         let others = self.others.read().unwrap_or_else(PoisonError::into_inner);
         others.absent_at == made && others.absent.contains(route)
     }
 
     pub(super) fn insert_absent(&self, route: &Route, made: u64) {
         let mut others = self.others.write().unwrap_or_else(PoisonError::into_inner);
+        for place in &self.first_absent {
+            // Nobody else fills one: the others are locked.
+            let (known, absent_at) = place.get_or_init(|| (route.clone(), AtomicU64::new(made)));
+            if is_same(known, route) {
+                absent_at.store(made, Ordering::Release);
+                return;
+            }
+        }
         if others.absent_at != made || others.absent.len() >= MAX_ABSENT {
             others.absent.clear();
             others.absent_at = made;
         }
         others.absent.push(route.clone());
     }
+}
+
+/// Whether two routes are the same. What differs between those of one application comes first: most have the
+/// same model, in another region.
+#[inline]
+fn is_same(one: &Route, other: &Route) -> bool {
+    one.tier == other.tier && one.region == other.region && one.model == other.model
 }
