@@ -111,6 +111,10 @@ impl BedrockResponse for SdkResponse {
         }
         watcher.finish(Finish::Complete);
     }
+
+    fn is_whole(&self) -> bool {
+        matches!(self.0.kind, Kind::Whole(..))
+    }
 }
 
 impl fmt::Debug for SdkResponse {
