@@ -103,6 +103,7 @@ pub mod fallback;
 mod gen_ai;
 #[cfg(all(test, any(loom_cores, shuttle_cores)))]
 mod interleavings;
+mod lane;
 #[cfg(feature = "metrics")]
 pub mod metrics;
 mod model_id;

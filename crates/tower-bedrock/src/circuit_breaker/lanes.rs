@@ -2,12 +2,7 @@
 
 use crate::sync::atomic::{AtomicU64, Ordering};
 
-/// So many threads write nothing that another one reads; of more than that, some share lanes.
-pub(super) const LANES: usize = if cfg!(any(loom_cores, shuttle_cores)) {
-    2
-} else {
-    8
-};
+pub(super) use crate::lane::{LANES, of_thread};
 
 /// Counts of the calls that are admitted, by [era](super::recent), and of those that are answered
 /// while the lanes are open. Who holds the lock of the circuit opens and closes them, nobody else.
@@ -130,23 +125,4 @@ impl Answers {
     pub(super) const fn total(self) -> u64 {
         self.this_era + self.last_era + self.older
     }
-}
-
-/// The lane of this thread.
-#[cfg(not(any(loom_cores, shuttle_cores)))]
-#[inline]
-pub(super) fn of_thread() -> usize {
-    use std::sync::atomic::AtomicUsize;
-
-    static THREADS: AtomicUsize = AtomicUsize::new(0);
-    thread_local! {
-        static LANE: usize = THREADS.fetch_add(1, Ordering::Relaxed) % LANES;
-    }
-    LANE.with(|lane| *lane)
-}
-
-/// The threads of a model are all on one, and say themselves where they want to be on another lane.
-#[cfg(any(loom_cores, shuttle_cores))]
-pub(super) const fn of_thread() -> usize {
-    0
 }

@@ -25,7 +25,7 @@ pub(super) struct Progress {
 }
 
 /// The route that a call takes next.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Choice {
     pub(super) index: usize,
     /// Whether there is another one after it.

@@ -25,8 +25,8 @@ pub(super) struct Descent {
     progress: Progress,
     /// Which attempt comes next, over all routes.
     attempt: u32,
-    /// Where the call was last.
-    last: usize,
+    /// Where the call was sent last.
+    last: Choice,
     errors: Vec<Error>,
     /// Which routes a listener knows to be passed over.
     told: u16,
@@ -88,7 +88,7 @@ impl Descent {
         let index = choice.index;
         let is_first = self.progress.is_untouched();
         self.progress.went(index);
-        self.last = index;
+        self.last = choice;
         if index > 0 || !is_first {
             let mut attempt = request.clone();
             self.redirect(config, choice, is_first, attempt.context_mut());
@@ -128,14 +128,14 @@ impl Descent {
         }
     }
 
-    /// The route of `choice` has answered.
+    /// The route that the call was sent to has answered.
     pub(super) fn serve(
         &self,
         config: &Config,
         call: &CallContext,
-        choice: Choice,
         response: &mut impl BedrockResponse,
     ) {
+        let choice = self.last;
         let served = response.served_mut();
         served.route_index = choice.index;
         served.attempts = served.attempts.max(self.attempt);
@@ -145,14 +145,14 @@ impl Descent {
         served.degraded |= is_degraded(&call.route, &served.route);
     }
 
-    /// The route of `choice` has failed. Returns the error if that ends the call.
+    /// The route that the call was sent to has failed. Returns the error if that ends the call.
     pub(super) fn fail(
         &mut self,
         config: &Config,
         call: &CallContext,
-        choice: Choice,
         error: Error,
     ) -> Option<Error> {
+        let choice = self.last;
         let chooser = config.chooser(call);
         let error = if error.operation().is_some() {
             error
@@ -240,7 +240,7 @@ impl Descent {
         };
         config.tell(&FallbackEvent::Moved {
             call,
-            from: &chooser.routes.route(self.last),
+            from: &chooser.routes.route(self.last.index),
             to: &chooser.routes.route(to),
             cause,
         });

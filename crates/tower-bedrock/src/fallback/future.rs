@@ -4,7 +4,6 @@ use std::{
     fmt,
     future::Future,
     pin::Pin,
-    sync::Arc,
     task::{Context, Poll, ready},
 };
 
@@ -13,7 +12,6 @@ use tokio::time::{Sleep, sleep_until};
 use tower_service::Service;
 
 use super::{
-    choice::Choice,
     descent::{Descent, deadline_exceeded},
     layer::Shared,
 };
@@ -21,6 +19,7 @@ use crate::{
     call::{BedrockRequest, CallContext},
     clock::{self, Turn},
     error::Error,
+    lane::{Held, Hold},
     reply::BedrockResponse,
 };
 
@@ -34,7 +33,7 @@ pin_project! {
         state: State<S, S::Future>,
         // As it was made.
         request: R,
-        shared: Arc<Shared<S>>,
+        shared: Hold<Shared<S>>,
         descent: Descent,
     }
 }
@@ -43,7 +42,7 @@ pin_project! {
     #[project = StateProj]
     enum State<S, F> {
         /// The call is under way on a route.
-        Called { #[pin] response: F, choice: Choice },
+        Called { #[pin] response: F },
         /// The call moves on, when the inner service is ready.
         Readying { service: Box<S>, deadline: Option<Pin<Box<Sleep>>> },
         /// It may go nowhere.
@@ -60,29 +59,35 @@ where
 {
     /// Makes the call by `ready` on the first route that it may take.
     #[inline]
-    pub(super) fn new(ready: &mut S, request: R, shared: &Arc<Shared<S>>) -> Self
+    pub(super) fn new(ready: &mut S, mut request: R, shared: &Held<Shared<S>>) -> Self
     where
         S: Clone,
     {
         let _turn = Turn::begin();
         shared.template.keep(ready);
-        let mut request = request;
+        let shared = shared.hold();
         let mut descent = Descent::of(request.context());
-        let state = match descent.start(&shared.config, request.context()) {
-            Ok(choice) => {
-                // The copy goes on and the call stays: nothing is moved twice.
-                let attempt = descent.sent(&shared.config, choice, &mut request);
-                State::Called {
-                    response: ready.call(attempt),
-                    choice,
-                }
-            }
-            Err(error) => State::Refused { error: Some(error) },
+        let choice = match descent.start(&shared.config, request.context()) {
+            Ok(choice) => choice,
+            Err(error) => return Self::refused(error, request, descent, shared),
         };
+        // The copy goes on and the call stays, so that neither is moved twice.
         Self {
-            state,
+            state: State::Called {
+                response: ready.call(descent.sent(&shared.config, choice, &mut request)),
+            },
             request,
-            shared: Arc::clone(shared),
+            shared,
+            descent,
+        }
+    }
+
+    #[cold]
+    const fn refused(error: Error, request: R, descent: Descent, shared: Hold<Shared<S>>) -> Self {
+        Self {
+            state: State::Refused { error: Some(error) },
+            request,
+            shared,
             descent,
         }
     }
@@ -104,14 +109,13 @@ where
         loop {
             let call = this.request.context();
             match this.state.as_mut().project() {
-                StateProj::Called { response, choice } => {
-                    let choice = *choice;
+                StateProj::Called { response } => {
                     // Looked at where it is: a response is large, and need not be moved.
                     let mut polled = response.poll(cx).map_err(Into::into);
                     let error = match &mut polled {
                         Poll::Pending => return Poll::Pending,
                         Poll::Ready(Ok(response)) => {
-                            this.descent.serve(config, call, choice, response);
+                            this.descent.serve(config, call, response);
                             return polled;
                         }
                         Poll::Ready(Err(_)) => {
@@ -121,7 +125,7 @@ where
                             error
                         }
                     };
-                    if let Some(error) = this.descent.fail(config, call, choice, error) {
+                    if let Some(error) = this.descent.fail(config, call, error) {
                         this.state.set(State::Done);
                         return Poll::Ready(Err(error));
                     }
@@ -156,7 +160,7 @@ where
                     };
                     let attempt = this.descent.sent(config, choice, this.request);
                     let response = service.call(attempt);
-                    this.state.set(State::Called { response, choice });
+                    this.state.set(State::Called { response });
                 }
                 StateProj::Refused { error } => {
                     return error

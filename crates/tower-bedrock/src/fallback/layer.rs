@@ -21,6 +21,7 @@ use crate::{
     call::BedrockRequest,
     cause::Reactions,
     error::Error,
+    lane::Held,
     model_id::{ModelId, Residency},
     reply::BedrockResponse,
     retry::Jitter,
@@ -158,7 +159,7 @@ pub struct FallbackLayer {
 /// The service that [`FallbackLayer`] makes.
 pub struct Fallback<S> {
     inner: S,
-    shared: Arc<Shared<S>>,
+    shared: Arc<Held<Shared<S>>>,
 }
 
 /// What all clones of a service share with the calls that they make.
@@ -328,7 +329,7 @@ impl<S> Layer<S> for FallbackLayer {
         };
         Fallback {
             inner,
-            shared: Arc::new(shared),
+            shared: Arc::new(Held::new(shared)),
         }
     }
 }
@@ -352,10 +353,10 @@ impl<S> Fallback<S> {
     /// The inner service, to be changed. Calls by this clone, and by those that are made of it, then move
     /// on to it as it is changed.
     pub fn get_mut(&mut self) -> &mut S {
-        self.shared = Arc::new(Shared {
+        self.shared = Arc::new(Held::new(Shared {
             config: Arc::clone(&self.shared.config),
             template: Template::default(),
-        });
+        }));
         &mut self.inner
     }
 

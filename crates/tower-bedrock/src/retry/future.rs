@@ -5,7 +5,6 @@ use std::{
     fmt,
     future::Future,
     pin::Pin,
-    sync::Arc,
     task::{Context, Poll},
 };
 
@@ -24,6 +23,7 @@ use crate::{
     cause::Cause,
     clock::{self, Turn},
     error::Error,
+    lane::{Held, Hold},
 };
 
 pin_project! {
@@ -36,7 +36,7 @@ pin_project! {
         state: State<S, S::Future>,
         // As it was sent last.
         request: R,
-        shared: Arc<Shared<S>>,
+        shared: Hold<Shared<S>>,
         // Of a call that has failed: most do not.
         past: Option<Box<Past>>,
         // From when the call has to wait for anything.
@@ -72,23 +72,34 @@ where
 {
     /// Makes the first attempt with `ready`.
     #[inline]
-    pub(super) fn new(ready: &mut S, request: R, shared: &Arc<Shared<S>>) -> Self
+    pub(super) fn new(ready: &mut S, request: R, shared: &Held<Shared<S>>) -> Self
     where
         S: Clone,
     {
         shared.template.keep(ready);
-        let state = if has_expired(request.context()) {
-            State::Expired
-        } else {
-            // The copy goes on and the call stays: nothing is moved twice.
-            State::Called {
-                attempt: ready.call(request.clone()),
-            }
-        };
+        let shared = shared.hold();
+        if has_expired(request.context()) {
+            return Self::expired(request, shared);
+        }
+        // Made where it is to be, with nothing done after the call: futures of whole stacks are large.
+        // The copy goes on and the call stays, so that neither is moved twice.
         Self {
-            state,
+            state: State::Called {
+                attempt: ready.call(request.clone()),
+            },
             request,
-            shared: Arc::clone(shared),
+            shared,
+            past: None,
+            deadline: None,
+        }
+    }
+
+    #[cold]
+    const fn expired(request: R, shared: Hold<Shared<S>>) -> Self {
+        Self {
+            state: State::Expired,
+            request,
+            shared,
             past: None,
             deadline: None,
         }

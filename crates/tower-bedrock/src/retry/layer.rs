@@ -13,7 +13,7 @@ use super::{
     budget::RetryBudget, event::RetryEvent, future::ResponseFuture, jitter::Jitter,
     minute::MinuteClock, policy::Policy,
 };
-use crate::{call::BedrockRequest, cause::Reactions, error::Error, template::Template};
+use crate::{call::BedrockRequest, cause::Reactions, error::Error, lane::Held, template::Template};
 
 type Listener = dyn Fn(&RetryEvent<'_>) + Send + Sync;
 
@@ -114,7 +114,7 @@ pub struct RetryLayer {
 /// The service that [`RetryLayer`] makes.
 pub struct Retry<S> {
     inner: S,
-    shared: Arc<Shared<S>>,
+    shared: Arc<Held<Shared<S>>>,
 }
 
 /// What all clones of a service share with the calls that they make.
@@ -240,7 +240,7 @@ impl<S> Layer<S> for RetryLayer {
         };
         Retry {
             inner,
-            shared: Arc::new(shared),
+            shared: Arc::new(Held::new(shared)),
         }
     }
 }
@@ -259,10 +259,10 @@ impl<S> Retry<S> {
     /// The inner service, to be changed. Retries by this clone, and by those that are made of it, then
     /// go to it as it is changed.
     pub fn get_mut(&mut self) -> &mut S {
-        self.shared = Arc::new(Shared {
+        self.shared = Arc::new(Held::new(Shared {
             config: self.shared.config.clone(),
             template: Template::default(),
-        });
+        }));
         &mut self.inner
     }
 
