@@ -79,6 +79,32 @@ async fn a_request_goes_where_its_route_says() -> Result<(), Box<dyn std::error:
     Ok(())
 }
 
+/// Calls that a task makes at once over one client each send their own input.
+#[tokio::test(start_paused = true)]
+async fn calls_at_once_on_one_task_are_kept_apart() -> Result<(), Box<dyn std::error::Error>> {
+    const PRO: &str = "us.amazon.nova-pro-v1:0";
+    let pro = ModelSpec::new(PRO).regions(["us-east-1"]);
+    let sim = SimService::new(scenario().model(pro).build()?);
+    let bedrock = Bedrock::from_builder(in_process(&sim));
+    let (lite, pro, again, count) = tokio::join!(
+        bedrock.clone().oneshot(Request::from(converse(MODEL))),
+        bedrock.clone().oneshot(Request::from(converse(PRO))),
+        bedrock.clone().oneshot(Request::from(converse(PRO))),
+        bedrock.clone().oneshot(Request::from(count_tokens())),
+    );
+    (lite?, pro?, again?, count?);
+    let ledger = sim.ledger();
+    let admitted = |model| {
+        ledger
+            .quota("us-east-1", "geo", model)
+            .map(|quota| quota.counts.admitted)
+    };
+    assert_eq!(admitted("amazon.nova-lite-v1:0"), Some(1));
+    assert_eq!(admitted("amazon.nova-pro-v1:0"), Some(2));
+    assert_eq!(ledger.totals.requests, 4);
+    Ok(())
+}
+
 /// ARNs are sent as they are and reach the model they name.
 #[tokio::test(start_paused = true)]
 async fn arns_reach_their_model() -> Result<(), Box<dyn std::error::Error>> {

@@ -1,22 +1,20 @@
 //! What a call does inside the SDK.
 
 use std::{
-    fmt,
+    future::Future,
+    pin::Pin,
     sync::{
         Arc, OnceLock,
         atomic::{AtomicBool, Ordering},
     },
 };
 
-use aws_sdk_bedrockruntime::config::{Builder, ConfigBag, Intercept, RuntimeComponents};
+use aws_sdk_bedrockruntime::config::{ConfigBag, Intercept, RuntimeComponents};
 use aws_smithy_runtime_api::{
     box_error::BoxError,
-    client::interceptors::{
-        SharedInterceptor,
-        context::{
-            BeforeDeserializationInterceptorContextRef, BeforeSerializationInterceptorContextMut,
-            BeforeTransmitInterceptorContextRef, Input,
-        },
+    client::interceptors::context::{
+        BeforeDeserializationInterceptorContextRef, BeforeSerializationInterceptorContextMut,
+        BeforeTransmitInterceptorContextRef, Input,
     },
     http::Headers,
 };
@@ -27,36 +25,104 @@ use crate::{
     stream::TokenCounts,
 };
 
-/// A configuration for the call of `request` alone, by which the SDK is handed its input, and shows
-/// what `sight` tells.
-pub(super) fn sending<Op: SdkOperation>(request: Request<Op>, sight: &Sight) -> Builder {
-    let seen = Arc::clone(&sight.0);
-    let mut config = Builder::new();
-    // Nobody can name it to disable it, so nothing need be looked up for each of its hooks.
-    config.push_interceptor(SharedInterceptor::permanent(Inside { request, seen }));
-    config
+tokio::task_local! {
+    /// The call that the task makes: what [`Inside`] goes by.
+    static CALL: Arc<dyn Sent>;
 }
 
-/// What is done within a call.
-struct Inside<Op> {
+/// A call on its way through the SDK.
+///
+/// What is seen of it there and told nowhere else is noted here: whether it got as far as being sent,
+/// and the token counts that InvokeModel answers in headers (BEDROCK.md §5.1).
+pub(super) struct Sending<Op> {
     request: Request<Op>,
-    seen: Arc<Seen>,
+    /// That of the attempt: the SDK has spans of its own inside.
+    #[cfg(feature = "tracing")]
+    span: tracing::Span,
+    is_sent: AtomicBool,
+    counts: OnceLock<TokenCounts>,
 }
 
-impl<Op: SdkOperation> Intercept for Inside<Op> {
+impl<Op: SdkOperation> Sending<Op> {
+    /// An attempt of `request` that begins here.
+    pub(super) fn new(request: Request<Op>) -> Arc<Self> {
+        Arc::new(Self {
+            request,
+            #[cfg(feature = "tracing")]
+            span: tracing::Span::current(),
+            is_sent: AtomicBool::new(false),
+            counts: OnceLock::new(),
+        })
+    }
+
+    /// Runs `operation`, a fluent builder's future, for this call. Boxed, since it is large, and moved by
+    /// all that is laid around it.
+    pub(super) fn by<F: Future>(
+        self: &Arc<Self>,
+        operation: F,
+    ) -> Pin<Box<impl Future<Output = F::Output> + use<F, Op>>> {
+        Box::pin(CALL.scope(Arc::clone(self) as Arc<dyn Sent>, operation))
+    }
+
+    pub(super) fn is_sent(&self) -> bool {
+        self.is_sent.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn counts(&self) -> Option<TokenCounts> {
+        self.counts.get().copied()
+    }
+}
+
+/// A [`Sending`] of any operation.
+trait Sent: Send + Sync {
+    fn input(&self) -> Input;
+    fn sent(&self, uri: &str);
+    fn answered(&self, headers: &Headers);
+}
+
+impl<Op: SdkOperation> Sent for Sending<Op> {
+    /// The one place where the input is cloned.
+    fn input(&self) -> Input {
+        Input::erase(Op::routed(&self.request))
+    }
+
+    fn sent(&self, uri: &str) {
+        #[cfg(feature = "tracing")]
+        crate::trace::address::record(&self.span, uri);
+        #[cfg(not(feature = "tracing"))]
+        let _ = uri;
+        self.is_sent.store(true, Ordering::Relaxed);
+    }
+
+    fn answered(&self, headers: &Headers) {
+        if self.request.context().operation == Operation::InvokeModel
+            && let Some(counts) = counts_in_headers(headers)
+        {
+            let _already_set = self.counts.set(counts);
+        }
+    }
+}
+
+/// What a client needs so that calls can be sent with it.
+///
+/// An input is handed over within the call: the fluent builders take it field by field, which would lose
+/// fields that a newer SDK adds. An interceptor for each call would do as well, but would have the SDK
+/// merge a configuration for each call, and that takes longer than all layers together.
+#[derive(Debug)]
+pub(super) struct Inside;
+
+impl Intercept for Inside {
     fn name(&self) -> &'static str {
         "tower_bedrock::Bedrock"
     }
 
-    /// Hands the input to the SDK: the one place where it is cloned. The fluent builders take an input
-    /// field by field, which would lose fields that a newer SDK adds.
     fn modify_before_serialization(
         &self,
         context: &mut BeforeSerializationInterceptorContextMut<'_>,
         _: &RuntimeComponents,
         _: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        *context.input_mut() = Input::erase(Op::routed(&self.request));
+        *context.input_mut() = CALL.try_with(|call| call.input())?;
         Ok(())
     }
 
@@ -66,11 +132,7 @@ impl<Op: SdkOperation> Intercept for Inside<Op> {
         _: &RuntimeComponents,
         _: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        #[cfg(feature = "tracing")]
-        crate::trace::address::record(&self.seen.span, context.request().uri());
-        #[cfg(not(feature = "tracing"))]
-        let _ = context;
-        self.seen.is_sent.store(true, Ordering::Relaxed);
+        CALL.try_with(|call| call.sent(context.request().uri()))?;
         Ok(())
     }
 
@@ -80,54 +142,8 @@ impl<Op: SdkOperation> Intercept for Inside<Op> {
         _: &RuntimeComponents,
         _: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        if self.request.context().operation == Operation::InvokeModel
-            && let Some(counts) = counts_in_headers(context.response().headers())
-        {
-            let _already_set = self.seen.counts.set(counts);
-        }
+        CALL.try_with(|call| call.answered(context.response().headers()))?;
         Ok(())
-    }
-}
-
-impl<Op> fmt::Debug for Inside<Op> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Inside")
-            .field("request", &self.request)
-            .field("seen", &self.seen)
-            .finish()
-    }
-}
-
-/// What is seen of a call inside the SDK and told nowhere else: whether it got as far as being sent,
-/// and the token counts that InvokeModel answers in headers (BEDROCK.md §5.1).
-pub(super) struct Sight(Arc<Seen>);
-
-#[derive(Debug)]
-struct Seen {
-    /// That of the attempt: the SDK has spans of its own inside.
-    #[cfg(feature = "tracing")]
-    span: tracing::Span,
-    is_sent: AtomicBool,
-    counts: OnceLock<TokenCounts>,
-}
-
-impl Sight {
-    /// Of an attempt that begins here.
-    pub(super) fn new() -> Self {
-        Self(Arc::new(Seen {
-            #[cfg(feature = "tracing")]
-            span: tracing::Span::current(),
-            is_sent: AtomicBool::new(false),
-            counts: OnceLock::new(),
-        }))
-    }
-
-    pub(super) fn is_sent(&self) -> bool {
-        self.0.is_sent.load(Ordering::Relaxed)
-    }
-
-    pub(super) fn counts(&self) -> Option<TokenCounts> {
-        self.0.counts.get().copied()
     }
 }
 

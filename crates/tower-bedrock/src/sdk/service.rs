@@ -11,6 +11,7 @@ use aws_sdk_bedrockruntime::{
     Client,
     config::{BehaviorVersion, Builder, retry::RetryConfig},
 };
+use aws_smithy_runtime_api::client::interceptors::SharedInterceptor;
 use aws_types::SdkConfig;
 use tokio::time::{Instant, timeout, timeout_at};
 use tower_service::Service;
@@ -18,6 +19,7 @@ use tower_service::Service;
 use super::{
     error::timed_out,
     future::ResponseFuture,
+    intercept::Inside,
     operation::{SdkOperation, not_sent},
     stream::StreamOptions,
 };
@@ -136,7 +138,9 @@ impl Bedrock {
     /// whether a builder has it.
     #[must_use]
     pub fn from_builder(config: Builder) -> Self {
-        let config = config.retry_config(RetryConfig::disabled());
+        let mut config = config.retry_config(RetryConfig::disabled());
+        // Nobody can name it to disable it, so nothing need be looked up for each of its hooks.
+        config.push_interceptor(SharedInterceptor::permanent(Inside));
         let home_client = Client::from_conf(config.clone().build());
         let home = home_client.config().region().map(ToString::to_string);
         Self {

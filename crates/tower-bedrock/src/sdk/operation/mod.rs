@@ -22,7 +22,7 @@ use tokio::time::Instant;
 pub(super) use self::inputs::tier_of;
 use super::{
     error::before_sending,
-    intercept::{Sight, sending},
+    intercept::Sending,
     stream::{Opened, StreamOptions, counts_of},
 };
 
@@ -99,16 +99,10 @@ macro_rules! operations {
             ) -> Result<Self::Response, RawError> {
                 check(&request)?;
                 let call = request.context().clone();
-                let sight = Sight::new();
-                let sent = client
-                    .$method()
-                    .customize()
-                    .config_override(sending(request, &sight))
-                    .send();
-                // Large, and moved by all that is laid around it.
-                match Box::pin(sent).await {
-                    Ok(output) => Ok(whole(output, call, &sight)),
-                    Err(error) => Err(failed(error.into(), call, &sight)),
+                let sending = Sending::new(request);
+                match sending.by(client.$method().send()).await {
+                    Ok(output) => Ok(whole(output, call, &sending)),
+                    Err(error) => Err(failed(error.into(), call, &sending)),
                 }
             }
         })*
@@ -134,18 +128,13 @@ macro_rules! streams {
             ) -> Result<Self::Response, RawError> {
                 check(&request)?;
                 let mut call = request.context().clone();
-                let sight = Sight::new();
+                let sending = Sending::new(request);
                 let sent = Instant::now();
-                let head = client
-                    .$method()
-                    .customize()
-                    .config_override(sending(request, &sight))
-                    .send();
-                // Large, and moved by all that is laid around it.
-                let $output = match streams.head(sent, Box::pin(head)).await {
+                let head = sending.by(client.$method().send());
+                let $output = match streams.head(sent, head).await {
                     Ok(Ok(output)) => output,
-                    Ok(Err(error)) => return Err(failed(error.into(), call, &sight)),
-                    Err(stalled) => return Err(failed(stalled.into(), call, &sight)),
+                    Ok(Err(error)) => return Err(failed(error.into(), call, &sending)),
+                    Err(stalled) => return Err(failed(stalled.into(), call, &sending)),
                 };
                 let opened = $opened;
                 call.route.tier = opened.tier.unwrap_or(call.route.tier);
@@ -169,7 +158,11 @@ streams! {
     };
 }
 
-fn whole<Out: Metered + RequestId>(output: Out, call: CallContext, sight: &Sight) -> Response<Out> {
+fn whole<Op: SdkOperation, Out: Metered + RequestId>(
+    output: Out,
+    call: CallContext,
+    sending: &Sending<Op>,
+) -> Response<Out> {
     let mut served = Served {
         attempts: call.attempt,
         request_id: output.request_id().map(str::to_owned),
@@ -177,13 +170,13 @@ fn whole<Out: Metered + RequestId>(output: Out, call: CallContext, sight: &Sight
         ..Served::default()
     };
     served.route.tier = output.tier().unwrap_or(served.route.tier);
-    let counts = output.counts().or_else(|| sight.counts());
+    let counts = output.counts().or_else(|| sending.counts());
     let usage = counts.and_then(|counts| counts.usage(served.route.model.as_ref()));
     Response::new(output, served, usage)
 }
 
-fn failed(error: RawError, call: CallContext, sight: &Sight) -> RawError {
-    let mut error = if sight.is_sent() {
+fn failed<Op: SdkOperation>(error: RawError, call: CallContext, sending: &Sending<Op>) -> RawError {
+    let mut error = if sending.is_sent() {
         error
     } else {
         before_sending(error)
