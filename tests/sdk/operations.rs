@@ -86,13 +86,16 @@ async fn calls_at_once_on_one_task_are_kept_apart() -> Result<(), Box<dyn std::e
     let pro = ModelSpec::new(PRO).regions(["us-east-1"]);
     let sim = SimService::new(scenario().model(pro).build()?);
     let bedrock = Bedrock::from_builder(in_process(&sim));
-    let (lite, pro, again, count) = tokio::join!(
+    let (lite, pro, again, guarded) = tokio::join!(
         bedrock.clone().oneshot(Request::from(converse(MODEL))),
         bedrock.clone().oneshot(Request::from(converse(PRO))),
         bedrock.clone().oneshot(Request::from(converse(PRO))),
-        bedrock.clone().oneshot(Request::from(count_tokens())),
+        bedrock.clone().oneshot(Request::from(apply_guardrail())),
     );
-    (lite?, pro?, again?, count?);
+    lite?;
+    pro?;
+    again?;
+    guarded?;
     let ledger = sim.ledger();
     let admitted = |model| {
         ledger
