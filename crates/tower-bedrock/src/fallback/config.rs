@@ -86,6 +86,7 @@ impl Config {
 
     /// How a call begins while all is well, as nearly all do; `None` if it has to choose. It goes its
     /// own way, and there is another.
+    #[inline]
     pub(super) fn quiet_choice(&self, call: &CallContext) -> Option<Choice> {
         let next = self.plans.known(call)?.quiet()?.next.as_ref();
         let next = next.filter(|_| !call.fallback.is_disabled);

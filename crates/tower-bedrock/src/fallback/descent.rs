@@ -41,10 +41,16 @@ impl Descent {
     }
 
     /// The route that the call takes first.
+    #[inline]
     pub(super) fn start(&mut self, config: &Config, call: &CallContext) -> Result<Choice, Error> {
-        if let Some(choice) = config.quiet_choice(call) {
-            return Ok(choice);
+        match config.quiet_choice(call) {
+            Some(choice) => Ok(choice),
+            None => self.choose_first(config, call),
         }
+    }
+
+    #[cold]
+    fn choose_first(&mut self, config: &Config, call: &CallContext) -> Result<Choice, Error> {
         self.progress = match config.begin(call) {
             Ok(progress) => progress,
             Err(refusal) => {
@@ -81,6 +87,7 @@ impl Descent {
     }
 
     /// A copy of `request` that is the attempt of `choice`.
+    #[inline]
     pub(super) fn sent<R>(&mut self, config: &Config, choice: Choice, request: &mut R) -> R
     where
         R: BedrockRequest,
@@ -118,6 +125,7 @@ impl Descent {
     }
 
     /// Tells the layers below what comes after the route of `choice`.
+    #[inline]
     fn tell_next(&self, config: &Config, choice: Choice, call: &mut CallContext) {
         let most = call.retry.max_attempts;
         let may_go_on = most.is_none_or(|most| self.attempt < most.get());

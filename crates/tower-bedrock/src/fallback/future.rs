@@ -110,22 +110,15 @@ where
             let call = this.request.context();
             match this.state.as_mut().project() {
                 StateProj::Called { response } => {
-                    // Looked at where it is: a response is large, and need not be moved.
-                    let mut polled = response.poll(cx).map_err(Into::into);
-                    let error = match &mut polled {
-                        Poll::Pending => return Poll::Pending,
-                        Poll::Ready(Ok(response)) => {
-                            this.descent.serve(config, call, response);
-                            return polled;
-                        }
-                        Poll::Ready(Err(_)) => {
-                            let Poll::Ready(Err(error)) = polled else {
-                                return Poll::Pending;
-                            };
-                            error
-                        }
+                    // Looked at where it is: a response is large, and is moved once, when it is given.
+                    let mut polled = response.poll(cx);
+                    if let Poll::Ready(Ok(response)) = &mut polled {
+                        this.descent.serve(config, call, response);
+                    }
+                    let Poll::Ready(Err(error)) = polled else {
+                        return polled.map_err(Into::into);
                     };
-                    if let Some(error) = this.descent.fail(config, call, error) {
+                    if let Some(error) = this.descent.fail(config, call, error.into()) {
                         this.state.set(State::Done);
                         return Poll::Ready(Err(error));
                     }

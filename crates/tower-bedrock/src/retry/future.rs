@@ -122,16 +122,15 @@ where
             let step = match this.state.as_mut().project() {
                 StateProj::Expired => Poll::Ready(Step::DeadlinePassed),
                 StateProj::Called { attempt } => {
-                    // Looked at where it is: a response is large, and need not be moved.
-                    let polled = attempt.poll(cx).map_err(Into::into);
-                    match polled {
-                        Poll::Ready(Ok(_)) => {
+                    // Looked at where it is: a response is large, and is moved once, when it is given.
+                    match attempt.poll(cx) {
+                        Poll::Pending => Poll::Pending,
+                        Poll::Ready(Err(error)) => Poll::Ready(Step::Failed(error.into())),
+                        polled @ Poll::Ready(Ok(_)) => {
                             let past = this.past.as_deref();
                             config.succeeded(past, this.request.context());
-                            return polled;
+                            return polled.map_err(Into::into);
                         }
-                        Poll::Ready(Err(error)) => Poll::Ready(Step::Failed(error)),
-                        Poll::Pending => Poll::Pending,
                     }
                 }
                 StateProj::Waiting { sleep, withdrawal } => sleep

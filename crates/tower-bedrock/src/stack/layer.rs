@@ -39,8 +39,9 @@ pub struct StackLayer<L = DefaultLayers> {
     pub(super) shared: Arc<Shared>,
 }
 
-/// What all clones of a stack share.
+/// What all clones of a stack share. Apart from the count of the clones, which [`Stack::send`] writes.
 #[derive(Debug)]
+#[repr(align(128))]
 pub(super) struct Shared {
     pub(super) handles: Handles,
     pub(super) timeout: Option<Duration>,
