@@ -89,6 +89,7 @@ fn compare(
         for storm in storms {
             let setup = (storm.setup)(seed, extent)?;
             let oracle = oracle::answers(&setup);
+            let fair = oracle::fair_answers(&setup);
             let mut cells = Vec::new();
             for &policy in policies {
                 on_cell(format!("{} · {policy} · seed {seed}", storm.id));
@@ -96,7 +97,14 @@ fn compare(
                 let figures = Figures::of(&setup, &oracle, &played);
                 cells.push(Cell { policy, figures });
             }
-            scenes.push(Scene::new(*storm, seed, &setup, &oracle, cells));
+            scenes.push(Scene::new(
+                *storm,
+                seed,
+                &setup,
+                &oracle,
+                fair.as_deref(),
+                cells,
+            ));
         }
     }
     Ok(scenes)

@@ -23,8 +23,15 @@ const STEP: Duration = Duration::from_millis(5);
 pub(crate) fn answers(setup: &Setup) -> Vec<Option<Duration>> {
     match &setup.line {
         Some(line) => in_line(setup, line),
-        None => Oracle::new(setup).run(setup),
+        None => Oracle::new(setup).run(setup, Waiting::in_order()),
     }
+}
+
+/// The same where the oracle is fair, if there are several tenants: of those whose calls wait, it sends
+/// one of whom least was answered so far, and a tenant's own calls in order.
+pub(crate) fn fair_answers(setup: &Setup) -> Option<Vec<Option<Duration>>> {
+    let is_shared = setup.tenants > 1 && setup.line.is_none();
+    is_shared.then(|| Oracle::new(setup).run(setup, Waiting::fair(setup.tenants)))
 }
 
 /// Of a line the oracle lets those join who will be answered in time: one of them gets the same work
@@ -41,6 +48,40 @@ fn in_line(setup: &Setup, line: &Line) -> Vec<Option<Duration>> {
         })
     };
     setup.jobs.iter().map(|job| job.at).map(answer).collect()
+}
+
+/// The calls that wait, by who they are for.
+struct Waiting {
+    lines: Vec<VecDeque<usize>>,
+    /// What the answered calls of each line are worth.
+    got: Vec<f64>,
+}
+
+impl Waiting {
+    /// One line for all.
+    fn in_order() -> Self {
+        Self::fair(1)
+    }
+
+    fn fair(lines: usize) -> Self {
+        Self {
+            lines: vec![VecDeque::new(); lines],
+            got: vec![0.0; lines],
+        }
+    }
+
+    fn join(&mut self, tenant: usize, number: usize) {
+        let last = self.lines.len() - 1;
+        self.lines[tenant.min(last)].push_back(number);
+    }
+
+    /// Which line is to go on, and with whom.
+    fn next(&self) -> Option<(usize, usize)> {
+        let waiting = self.lines.iter().enumerate();
+        waiting
+            .filter_map(|(line, calls)| Some((line, *calls.front()?)))
+            .min_by(|(one, _), (other, _)| self.got[*one].total_cmp(&self.got[*other]))
+    }
 }
 
 struct Oracle {
@@ -81,30 +122,30 @@ impl Oracle {
         }
     }
 
-    fn run(mut self, setup: &Setup) -> Vec<Option<Duration>> {
+    fn run(mut self, setup: &Setup, mut waiting: Waiting) -> Vec<Option<Duration>> {
         let mut answers = vec![None; setup.jobs.len()];
         let mut coming = setup.jobs.iter().enumerate().peekable();
-        let mut waiting = VecDeque::new();
         let mut now = Duration::ZERO;
         loop {
             self.finish_until(now);
-            while let Some((number, _)) = coming.next_if(|(_, job)| job.at <= now) {
-                waiting.push_back(number);
+            while let Some((number, job)) = coming.next_if(|(_, job)| job.at <= now) {
+                waiting.join(job.tenant, number);
             }
-            while let Some(&number) = waiting.front() {
+            while let Some((line, number)) = waiting.next() {
                 let left = (setup.jobs[number].at + setup.patience).saturating_sub(now);
                 if left < self.longest {
                     // It may not be answered any more, and would cost another call its turn.
-                    waiting.pop_front();
+                    waiting.lines[line].pop_front();
                     continue;
                 }
                 let Some(takes) = self.send(setup, number, now, left) else {
                     break;
                 };
                 answers[number] = Some(now + takes - setup.jobs[number].at);
-                waiting.pop_front();
+                waiting.lines[line].pop_front();
+                waiting.got[line] += setup.jobs[number].worth;
             }
-            now = match (waiting.is_empty(), coming.peek()) {
+            now = match (waiting.next().is_none(), coming.peek()) {
                 (false, _) => now + STEP,
                 (true, Some((_, next))) => next.at.max(now),
                 (true, None) => return answers,

@@ -124,6 +124,26 @@ fn the_oracle_cannot_do_what_the_quota_forbids() -> Result<()> {
     Ok(())
 }
 
+/// A fair oracle has all that is asked by those who ask for less than their share, and loses next to
+/// nothing by it.
+#[test]
+fn fairness_costs_the_oracle_next_to_nothing() -> Result<()> {
+    let setup = (storm("noisy-neighbour").setup)(1, Extent::Quick)?;
+    let (first_come, fair) = (oracle::answers(&setup), oracle::fair_answers(&setup));
+    let fair = fair.expect("several tenants");
+    let lost = |answers: &[Option<Duration>]| {
+        let calls = setup.jobs.iter().zip(answers);
+        calls
+            .filter(|(job, answer)| job.tenant > 0 && answer.is_none())
+            .count()
+    };
+    assert_eq!(lost(&fair), 0);
+    assert!(lost(&first_come) > 0);
+    let (all, at_best) = (fair.iter().flatten(), first_come.iter().flatten());
+    assert!(all.count() * 100 >= at_best.count() * 98);
+    Ok(())
+}
+
 /// The simulator comes as near to what was measured of the service as the arithmetic of its bucket
 /// does, but for the instant burst, which the service let overshoot.
 #[test]

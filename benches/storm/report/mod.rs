@@ -42,6 +42,9 @@ pub(crate) struct Scene {
     oracle_answered: f64,
     /// Of what is asked for, the part that the oracle gives.
     oracle_share: f64,
+    /// What an oracle answers that is fair to tenants, as a share of that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fair_oracle: Option<f64>,
     /// When something is wrong, in seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     trouble: Option<(f64, f64)>,
@@ -71,11 +74,13 @@ impl Scene {
         seed: u64,
         setup: &Setup,
         oracle: &Answers,
+        fair: Option<&Answers>,
         cells: Vec<Cell>,
     ) -> Self {
         let calls = setup.jobs.len();
         let answered = oracle.iter().flatten().count();
-        let at_best = worth(&setup.jobs, |number| oracle[number].is_some());
+        let of = |answers: &Answers| worth(&setup.jobs, |number| answers[number].is_some());
+        let at_best = of(oracle);
         let asked = worth(&setup.jobs, |_| true);
         let round = |share: f64| (share * 10_000.0).round() / 10_000.0;
         Self {
@@ -84,11 +89,26 @@ impl Scene {
             calls,
             oracle_answered: round(answered as f64 / calls.max(1) as f64),
             oracle_share: round(at_best / asked.max(1.0)),
+            fair_oracle: fair.map(|fair| round(of(fair) / at_best.max(1.0))),
             trouble: setup
                 .trouble
                 .as_ref()
                 .map(|trouble| (trouble.start.as_secs_f64(), trouble.end.as_secs_f64())),
             cells,
+        }
+    }
+}
+
+impl Scene {
+    /// What the oracle answers, and what a fair one does, in words.
+    fn oracles(&self) -> String {
+        let answers = table::percent(self.oracle_answered);
+        match self.fair_oracle {
+            None => format!("the oracle answers {answers}"),
+            Some(fair) => {
+                let fair = table::percent(fair);
+                format!("the oracle answers {answers}, a fair one {fair} of that")
+            }
         }
     }
 }

@@ -128,7 +128,7 @@ fn section(scene: &Scene) -> Result<Section<'_>> {
         about: scene.storm.about,
         calls: scene.calls,
         seed: scene.seed,
-        oracle: table::percent(scene.oracle_answered),
+        oracle: scene.oracles(),
         rows: rows.collect(),
         curve: plots::for_page(&scene.curve_plot()?),
     })

@@ -111,11 +111,11 @@ impl Scene {
         }
         align(&mut table, 1);
         format!(
-            "{} · {} calls · seed {} · the oracle answers {}\n{table}",
+            "{} · {} calls · seed {} · {}\n{table}",
             self.storm.title,
             self.calls,
             self.seed,
-            percent(self.oracle_answered),
+            self.oracles(),
         )
     }
 }
