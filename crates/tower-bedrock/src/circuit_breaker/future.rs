@@ -115,8 +115,8 @@ where
                     permit,
                     turn,
                 } => {
-                    // Looked at where it is: a response is large, and need not be moved.
-                    let mut polled = response.poll(cx).map_err(Into::into);
+                    // Looked at where it is: a response is large, and is moved once, when it is given.
+                    let mut polled = response.poll(cx);
                     match &mut polled {
                         Poll::Pending => {
                             if let Some(permit) = permit {
@@ -129,16 +129,18 @@ where
                                 turn.answered();
                             }
                         }
-                        Poll::Ready(Err(error)) => {
-                            if let Some(permit) = permit.take() {
-                                permit.failed(error);
-                            }
-                            if let Some(turn) = turn.take() {
-                                turn.failed(error);
-                            }
-                        }
+                        Poll::Ready(Err(_)) => {}
                     }
-                    return polled;
+                    return polled.map_err(|error| {
+                        let error = error.into();
+                        if let Some(permit) = permit.take() {
+                            permit.failed(&error);
+                        }
+                        if let Some(turn) = turn.take() {
+                            turn.failed(&error);
+                        }
+                        error
+                    });
                 }
                 StateProj::Refused { error } => {
                     return error

@@ -140,17 +140,20 @@ where
                     state.set(State::Called { response, permit });
                 }
                 StateProj::Called { response, permit } => {
-                    // Looked at where it is: a response is large, and need not be moved.
-                    let mut polled = response.poll(cx).map_err(Into::into);
-                    if let Poll::Ready(result) = &mut polled
+                    // Looked at where it is: a response is large, and is moved once, when it is given.
+                    let mut polled = response.poll(cx);
+                    if let Poll::Ready(Ok(response)) = &mut polled
                         && let Some(permit) = permit.take()
                     {
-                        match result {
-                            Ok(response) => response.watch(permit),
-                            Err(error) => permit.failed(error),
-                        }
+                        response.watch(permit);
                     }
-                    return polled;
+                    return polled.map_err(|error| {
+                        let error = error.into();
+                        if let Some(permit) = permit.take() {
+                            permit.failed(&error);
+                        }
+                        error
+                    });
                 }
             }
         }

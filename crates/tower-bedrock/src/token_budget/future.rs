@@ -76,25 +76,28 @@ where
                     if let Some(hold) = hold {
                         hold.begins();
                     }
-                    // Looked at where it is: a response is large, and need not be moved.
-                    let mut polled = response.poll(cx).map_err(Into::into);
+                    // Looked at where it is: a response is large, and is moved once, when it is given.
+                    let mut polled = response.poll(cx);
                     match &mut polled {
                         Poll::Pending => {
                             if let Some(hold) = hold {
                                 hold.waits();
                             }
                         }
-                        Poll::Ready(result) => {
+                        Poll::Ready(Ok(response)) => {
                             if let Some(hold) = hold.take() {
-                                let settlement = Settlement::new(hold);
-                                match result {
-                                    Ok(response) => response.watch(settlement),
-                                    Err(error) => settlement.failed(error),
-                                }
+                                response.watch(Settlement::new(hold));
                             }
                         }
+                        Poll::Ready(Err(_)) => {}
                     }
-                    return polled;
+                    return polled.map_err(|error| {
+                        let error = error.into();
+                        if let Some(hold) = hold.take() {
+                            Settlement::new(hold).failed(&error);
+                        }
+                        error
+                    });
                 }
                 StateProj::Slow { slow } => {
                     let (response, hold) = ready!(slow.poll_call(cx))?;
