@@ -138,9 +138,14 @@ pub(in crate::sdk) fn read_refusal(details: &mut ErrorDetails, http: &HttpRespon
 
 /// The first header `name`, in lower case. A map would parse the name and hash it first, which takes
 /// longer than to go through as few as there are.
-pub(super) fn header<'a>(headers: &'a Headers, name: &str) -> Option<&'a str> {
+pub(super) fn header_bytes<'a>(headers: &'a Headers, name: &str) -> Option<&'a [u8]> {
     let (_, value) = headers.iter_bytes().find(|(known, _)| *known == name)?;
-    str::from_utf8(value).ok()
+    Some(value)
+}
+
+/// The same, if it is text.
+pub(super) fn header<'a>(headers: &'a Headers, name: &str) -> Option<&'a str> {
+    str::from_utf8(header_bytes(headers, name)?).ok()
 }
 
 /// A success whose body is not what the operation answers.

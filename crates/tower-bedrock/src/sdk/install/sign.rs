@@ -28,7 +28,7 @@ use aws_smithy_types::{
 };
 use aws_types::{SigningName, region::SigningRegion};
 
-use super::{answer::header, call::on_top, parts::Parts};
+use super::{answer::header_bytes, call::on_top, parts::Parts};
 use crate::route::Region;
 
 /// What the SDK signs a call's requests by, as it stood when it signed the first.
@@ -201,10 +201,10 @@ const SIGNATURE: [&str; 4] = [
 
 /// How `request` is authenticated.
 pub(super) fn scheme(request: &HttpRequest) -> Scheme {
-    match header(request.headers(), "authorization") {
-        Some(value) if value.starts_with("AWS4-HMAC-SHA256 ") => Scheme::SigV4,
-        Some(value) if value.starts_with("AWS4-ECDSA-P256-SHA256 ") => Scheme::Foreign,
-        Some(value) if value.starts_with("Bearer ") => Scheme::Bearer,
+    match header_bytes(request.headers(), "authorization") {
+        Some(value) if value.starts_with(b"AWS4-HMAC-SHA256 ") => Scheme::SigV4,
+        Some(value) if value.starts_with(b"AWS4-ECDSA-P256-SHA256 ") => Scheme::Foreign,
+        Some(value) if value.starts_with(b"Bearer ") => Scheme::Bearer,
         _ => Scheme::Unknown,
     }
 }
