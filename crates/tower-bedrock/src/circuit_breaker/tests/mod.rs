@@ -1,4 +1,5 @@
 mod bursts;
+mod bypass;
 mod cancel;
 mod causes;
 mod circuit;
@@ -8,6 +9,7 @@ mod half_open;
 mod handle;
 #[cfg(any(loom_cores, shuttle_cores))]
 mod interleavings;
+mod lanes;
 mod policy;
 mod properties;
 mod reference;

@@ -158,3 +158,44 @@ fn threads_hear_transitions_in_order() {
         heard.len() as u64
     );
 }
+
+/// More threads than there are lanes have calls answered while another looks: what it sees only grows,
+/// and in the end each answer has been counted once.
+#[test]
+fn threads_count_each_answer_once() {
+    const THREADS: u32 = 12;
+    const CALLS: u32 = 5_000;
+
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .unwrap();
+    let _entered = runtime.enter();
+    // So that none of them is too old.
+    let breakers = breakers(CircuitPolicy::new().with_window(secs(24 * 3600)));
+    let service = CircuitBreakerLayer::new(breakers.clone())
+        .layer(service_fn(|_: Request<()>| std::future::ready(answered())));
+    thread::scope(|scope| {
+        for _ in 0..THREADS {
+            let mut service = service.clone();
+            let handle = runtime.handle();
+            scope.spawn(move || {
+                let _entered = handle.enter();
+                let mut cx = Context::from_waker(Waker::noop());
+                for _ in 0..CALLS {
+                    assert!(service.poll_ready(&mut cx).is_ready());
+                    let mut call = Box::pin(service.call(request()));
+                    assert!(call.as_mut().poll(&mut cx).is_ready());
+                }
+            });
+        }
+        let mut seen = 0;
+        while seen < THREADS * CALLS {
+            let calls = breakers.snapshot_of(&route()).calls;
+            assert!((seen..=THREADS * CALLS).contains(&calls), "{calls}");
+            seen = calls;
+            thread::yield_now();
+        }
+    });
+    assert_eq!(breakers.snapshot_of(&route()).calls, THREADS * CALLS);
+}
