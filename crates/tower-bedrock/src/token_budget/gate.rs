@@ -1,6 +1,6 @@
 //! The one place of a key where calls are admitted: its state behind a lock.
 
-use std::{collections::HashMap, task::Waker, time::Duration};
+use std::{collections::HashMap, sync::OnceLock as UnsharedOnceLock, task::Waker, time::Duration};
 
 use tokio::time::Instant;
 
@@ -12,7 +12,7 @@ use super::{
     ledger::Ledger,
     open_calls::OpenCalls,
     queue::WaitQueue,
-    room::Room,
+    room::{LeastRoom, Room},
     state::State,
     terms::{Draw, Need, Terms},
     turnstile::Turnstile,
@@ -39,7 +39,8 @@ const NANOS: u64 = 1_000_000_000;
 pub(super) struct Gate {
     key: QuotaKey,
     /// By which layers below tell of its calls.
-    listener: KnownListener,
+    // Not one of a model checker's: nobody else has the gate when it is set.
+    listener: UnsharedOnceLock<KnownListener>,
     /// When the ledger's time starts.
     start: Instant,
     /// Whether a call without `maxTokens` was seen.
@@ -83,14 +84,15 @@ impl Gate {
         ledger: Ledger,
         terms: Terms,
         calibration: Calibration,
-    ) -> Arc<Self> {
-        Arc::new_cyclic(|gate| Self {
+        least: &Arc<LeastRoom>,
+    ) -> Self {
+        Self {
             key,
-            listener: KnownListener::new(gate),
+            listener: UnsharedOnceLock::new(),
             start,
             has_unbounded: AtomicBool::new(false),
             successor: OnceLock::new(),
-            room: Room::unknown(),
+            room: Room::unknown(least),
             state: Apart(Mutex::new(State {
                 ledger,
                 open: OpenCalls::default(),
@@ -106,13 +108,20 @@ impl Gate {
                 alarm: u64::MAX,
                 is_at_rest: true,
             })),
-        })
+        }
+    }
+
+    /// Hears from now on of calls that are sent later than they were admitted. Before anybody else has it.
+    pub(super) fn listen(self: &Arc<Self>) {
+        let gate = Arc::downgrade(self);
+        self.listener.get_or_init(|| KnownListener::new(&gate));
     }
 
     /// What tells of the call of `key` if it is sent later than it was admitted.
     #[inline]
-    pub(super) const fn signal(&self, key: u64) -> SendSignal {
-        self.listener.signal(key)
+    pub(super) fn signal(&self, key: u64) -> Option<SendSignal> {
+        let listener = self.listener.get()?;
+        Some(listener.signal(key))
     }
 
     pub(super) const fn key(&self) -> &QuotaKey {

@@ -93,7 +93,7 @@ impl Hold {
     /// Tells the gate when the call is really sent, if it waits below.
     #[inline]
     pub(super) fn signal(&self) -> Option<SendSignal> {
-        self.gate().map(|gate| gate.signal(self.key))
+        self.gate()?.signal(self.key)
     }
 
     /// The call does not go at once after all: what it draws counts, and does not age, until it

@@ -15,6 +15,7 @@ use super::{
     invalid::InvalidQuota,
     ledger::Ledger,
     quota::{DailyReset, Quota, QuotaWindow},
+    room::LeastRoom,
     routes::{Found, Kept, Routes},
     snapshot::QuotaSnapshot,
     state::State,
@@ -34,6 +35,8 @@ use crate::{
 /// Gates without a quota that are remembered, about 20 KiB each; beyond it, those that can be missed best
 /// are forgotten.
 const MAX_UNCONFIGURED: usize = table_of(1024);
+/// So many gates are looked at to know what all of them have room for.
+const FEW_GATES: usize = 64;
 /// What a day's window counts longer than a day: the service may count by the minute.
 const DAY_MARGIN: u64 = MINUTE;
 /// How long a ledger stays closed when the day's tokens are used up and come back each in their
@@ -91,6 +94,8 @@ pub(super) struct Shared {
     gates: RwLock<Gates>,
     /// What accounts were found to be allowed.
     pub(super) adopted: Adopted,
+    /// What all gates have room for.
+    pub(super) least: Arc<LeastRoom>,
     /// How many gates were ever made.
     made: AtomicU64,
     /// When time starts in the ledgers, and how long after UTC midnight that was.
@@ -126,6 +131,7 @@ impl Quotas {
                     sweep_at: MAX_UNCONFIGURED,
                 }),
                 adopted: Adopted::default(),
+                least: Arc::default(),
                 made: AtomicU64::new(0),
                 start,
                 time_of_day: Duration::from_nanos(u64::try_from(time_of_day).unwrap_or(0)),
@@ -305,12 +311,17 @@ impl Quotas {
             let terms = Terms::new(route, &quota);
             let calibration = Calibration::new(route.model.as_ref());
             let start = self.shared.start;
-            let gate = Gate::new(key.clone(), start, ledger, terms, calibration);
+            let least = &self.shared.least;
+            let gate = Gate::new(key.clone(), start, ledger, terms, calibration, least);
+            let gate = Arc::new(gate);
+            gate.listen();
             if is_adopted {
                 let mut state = gate.lock();
                 state.quota = Some(quota);
                 state.is_adopted = true;
             }
+            // With the gates locked: whoever looks at all of them sees this one too, or that it came.
+            least.forget();
             self.shared.made.fetch_add(1, Ordering::Release);
             gate
         };
@@ -361,6 +372,26 @@ impl Shared {
         state.terms = Terms::new(route, &quota);
         state.ledger.become_like(ledger(&quota, self.day_offset()));
         state.quota = Some(quota);
+    }
+
+    /// Looks for what all gates have room for, if they are few. Returns whether there is more than was known.
+    #[cold]
+    pub(super) fn look_for_least(&self, now: Instant) -> bool {
+        self.least.raise(|least| {
+            let gates = self.gates.read().unwrap_or_else(PoisonError::into_inner);
+            if gates.by_key.len() > FEW_GATES {
+                return least.add_unknown();
+            }
+            for gate in gates.by_key.values() {
+                if !gate.room.is_known() {
+                    gate.look(now, |_| ());
+                }
+                least.add(&gate.room);
+                if !least.is_any() {
+                    break;
+                }
+            }
+        })
     }
 
     /// How far into the UTC day the ledgers' time starts.

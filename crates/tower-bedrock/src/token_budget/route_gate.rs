@@ -10,6 +10,7 @@ use super::{
 use crate::{
     call::{CallContext, Operation},
     cause::Cause,
+    clock,
     route::Route,
     route_gate::{Passage, RouteGate},
 };
@@ -36,6 +37,18 @@ impl RouteGate for Quotas {
         }
         self.at_known_gate(route, |gate| passage(gate, call, now))
             .unwrap_or(Passage::Open)
+    }
+
+    /// By the ledger that has the least room of all.
+    #[inline]
+    fn is_open_everywhere(&self, call: &CallContext) -> bool {
+        let least = &self.shared.least;
+        if least.has(&call.tokens) {
+            return true;
+        }
+        least.is_to_be_looked_for()
+            && self.shared.look_for_least(clock::now())
+            && least.has(&call.tokens)
     }
 }
 

@@ -282,3 +282,34 @@ fn a_ledger_that_was_not_there_is_found() {
         assert_eq!(found, Some(true));
     });
 }
+
+/// Somebody looks at all ledgers for what they have room for while one of them runs dry and another comes
+/// into being: never is more told than any of them has.
+#[test]
+fn never_more_is_told_than_the_least_room() {
+    const LARGE: u32 = 5000;
+
+    check(|| {
+        let quotas = quotas(2 * u64::from(LARGE));
+        let gate = quotas.gate(&route());
+        let large = || Need {
+            input: Estimate::Tokens(u64::from(LARGE) + 4000),
+            max_output: Some(0),
+        };
+        let draws = {
+            let gate = Arc::clone(&gate);
+            thread::spawn(move || {
+                let asked = gate.admit(Instant::now(), &call(LARGE, 0), large(), LINE);
+                assert!(matches!(asked, Admission::Admitted(_)), "{asked:?}");
+            })
+        };
+        let looks = {
+            let quotas = quotas.clone();
+            thread::spawn(move || quotas.shared.look_for_least(Instant::now()))
+        };
+        quotas.shared.look_for_least(Instant::now());
+        draws.join().unwrap();
+        looks.join().unwrap();
+        assert!(!quotas.shared.least.has(&call(LARGE, 0).tokens));
+    });
+}

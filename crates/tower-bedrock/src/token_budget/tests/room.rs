@@ -71,6 +71,8 @@ proptest! {
             });
             let service = TokenBudgetLayer::new(quotas.clone()).layer(bedrock);
             let gate = quotas.gate(&route());
+            // Another one that has any room.
+            drop(quotas.gate(&Route::to("amazon.nova-lite-v1:0".parse().unwrap())));
             for step in 0..300 {
                 let call = any_call(&mut rng);
                 if rng.random_bool(0.6) {
@@ -88,8 +90,12 @@ proptest! {
                     tokio::time::sleep(secs(200)).await;
                 }
                 let call = any_call(&mut rng);
-                let is_told = gate.room.has(&call.tokens);
                 let now = Instant::now();
+                if step % 3 == 0 {
+                    quotas.shared.look_for_least(now);
+                }
+                let is_told = gate.room.has(&call.tokens);
+                let is_told_of_all = quotas.shared.least.has(&call.tokens);
                 let need = Need {
                     input: Estimate::of(&call.tokens),
                     max_output: call.tokens.max_output,
@@ -99,6 +105,7 @@ proptest! {
                     state.has_room(tokens)
                 });
                 prop_assert!(fits || !is_told);
+                prop_assert!(is_told || !is_told_of_all);
                 prop_assert_eq!(quotas.ask(&call, &route(), now) == Passage::Open, fits);
             }
             Ok(())
@@ -125,4 +132,33 @@ async fn room_comes_and_goes() {
     tokio::time::sleep(secs(70)).await;
     assert_eq!(quotas.ask(&call, &route(), Instant::now()), Passage::Open);
     assert!(has_room());
+}
+
+/// While every ledger has room, routes need not be asked for one by one; of a ledger that comes into being,
+/// runs dry, or counts otherwise from now on, everybody hears at once.
+#[tokio::test(start_paused = true)]
+async fn the_least_room_of_all_is_known() {
+    let quotas = quotas(1_000_000);
+    let call = call(1000, 0);
+    let is_open = || (0..100).any(|_| quotas.is_open_everywhere(&call));
+    let is_open_now = || quotas.is_open_everywhere(&call);
+    assert!(!is_open_now(), "nobody has looked");
+    assert!(is_open() && is_open_now());
+
+    let other = Route::to("amazon.nova-lite-v1:0".parse().unwrap()).in_region("us-east-1");
+    let small = Quota::new().with_tokens_per_minute(500).without_learning();
+    quotas.set(&other, small).unwrap();
+    assert!(!is_open_now() && !is_open());
+    let large = Quota::new().with_tokens_per_minute(1_000_000);
+    quotas.set(&other, large).unwrap();
+    assert!(is_open() && is_open_now());
+
+    let steady = Steady::new(secs(1));
+    let service = service_fn(move |request| steady.clone().answer(request));
+    let service = TokenBudgetLayer::new(quotas.clone()).layer(service);
+    service.oneshot(holding(999_500)).await.unwrap();
+    assert!(!is_open_now() && !is_open());
+    tokio::time::sleep(secs(70)).await;
+    assert_eq!(quotas.ask(&call, &route(), Instant::now()), Passage::Open);
+    assert!(is_open() && is_open_now());
 }
