@@ -62,7 +62,8 @@ pub enum Estimate {
 ///
 /// At first, text, tools and documents count 4.0 bytes to a token (Nova 3.0) and 10 % on top
 /// (BEDROCK.md §3.7), an image 1600 tokens. From then on the ledger of each model learns from what
-/// the service counts how many tokens each of these really has.
+/// the service counts how many tokens each of these really has, and within some tens of calls when it
+/// counts another way.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SizeEstimator;
 

@@ -45,7 +45,9 @@ pub(super) const MAX_WAIT: Duration = Duration::from_secs(300);
 /// * a call that cannot go in time for its deadline is refused at once, and told how long it would
 ///   have waited ([`BudgetExhausted`](crate::BudgetExhausted)). In time means that there is as much
 ///   left as answers usually take, which the ledger learns, but no more than half of what the call
-///   has: what goes too late uses quota for an answer that nobody hears.
+///   has: what goes too late uses quota for an answer that nobody hears;
+/// * a call that joins may still wait in vain, when others come later and go before it. As many join as
+///   the quota lets go if nobody does: so the whole quota is used when they stop.
 ///
 /// Calls without a model, and operations that draw on no quota of tokens (CountTokens,
 /// ApplyGuardrail), pass untouched.
