@@ -60,7 +60,7 @@ pub struct Served {
     /// Whether the answer is another than the one asked for: another model, or a lower tier.
     pub degraded: bool,
     /// The service's id of the request that answered.
-    pub request_id: Option<String>,
+    pub request_id: Option<Box<str>>,
     /// What a cache had to do with it.
     pub cache: CacheStatus,
     /// Whether the attempt was another call's, made for both. The answer is that call's, and so is

@@ -233,7 +233,7 @@ impl Attempt {
         Served {
             route: self.route(),
             attempts: self.call.attempt,
-            request_id: request_id.or_else(|| http.request_id()).map(str::to_owned),
+            request_id: request_id.or_else(|| http.request_id()).map(Into::into),
             ..Served::default()
         }
     }

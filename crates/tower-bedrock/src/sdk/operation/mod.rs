@@ -146,13 +146,13 @@ macro_rules! streams {
 
 streams! {
     ConverseStream: converse_stream, ConverseStreamInput => types::ConverseStreamOutput, |output| Opened {
-        request_id: output.request_id().map(str::to_owned),
+        request_id: output.request_id().map(Into::into),
         tier: None,
         receiver: output.stream,
     };
     InvokeModelWithResponseStream: invoke_model_with_response_stream,
         InvokeModelWithResponseStreamInput => types::ResponseStream, |output| Opened {
-        request_id: output.request_id().map(str::to_owned),
+        request_id: output.request_id().map(Into::into),
         tier: output.service_tier().map(|tier| tier_of(Some(tier))),
         receiver: output.body,
     };
@@ -165,7 +165,7 @@ fn whole<Op: SdkOperation, Out: Metered + RequestId>(
 ) -> Response<Out> {
     let mut served = Served {
         attempts: call.attempt,
-        request_id: output.request_id().map(str::to_owned),
+        request_id: output.request_id().map(Into::into),
         route: call.route,
         ..Served::default()
     };

@@ -38,7 +38,7 @@ pub struct StreamOptions {
 /// What the head of a stream tells, and the stream.
 pub(super) struct Opened<E, X> {
     pub(super) receiver: EventReceiver<E, X>,
-    pub(super) request_id: Option<String>,
+    pub(super) request_id: Option<Box<str>>,
     pub(super) tier: Option<ServiceTier>,
 }
 

@@ -67,7 +67,7 @@ impl<E> ResponseStream<E> {
             "the call's deadline passed after {events} events of its stream"
         ));
         if let Some(request_id) = &self.served.request_id {
-            error = error.with_request_id(request_id);
+            error = error.with_request_id(&**request_id);
         }
         error.with_context(&self.call).into()
     }
@@ -76,7 +76,7 @@ impl<E> ResponseStream<E> {
     pub(super) fn located(&self, mut error: RawError) -> RawError {
         if let Some(details) = error.details_mut() {
             if details.request_id.is_none() {
-                details.request_id.clone_from(&self.served.request_id);
+                details.request_id = self.served.request_id.as_deref().map(str::to_owned);
             }
             details.route = Some(self.call.route.clone());
         }

@@ -59,7 +59,7 @@ async fn an_exception_ends_a_stream_with_its_cause() {
         let connection = Connection::default();
         let recorder = Recorder::default();
         let mut stream = ResponseStream::new(script(steps, &connection), call());
-        stream.served_mut().request_id = Some("r-1".to_owned());
+        stream.served_mut().request_id = Some("r-1".into());
         stream.watch(recorder.clone());
 
         let (events, error) = drain(&mut stream).await;

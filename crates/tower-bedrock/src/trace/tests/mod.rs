@@ -69,7 +69,7 @@ impl Service<Request<()>> for Bedrock {
                     let served = Served {
                         route: call.route,
                         attempts: call.attempt,
-                        request_id: Some("request-1".to_owned()),
+                        request_id: Some("request-1".into()),
                         ..Served::default()
                     };
                     Ok(Response::new((), served, Some(USAGE)))
