@@ -1,5 +1,7 @@
 //! The state machine of one circuit.
 
+mod quiet;
+
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -7,7 +9,7 @@ use tokio::time::Instant;
 use super::{
     cooldown::Cooldown,
     event::TransitionReason,
-    lanes::{Answers, Lanes},
+    lanes::Lanes,
     later,
     outcome::{Change, Outcome, Refused, Ticket, View},
     policy::CircuitPolicy,
@@ -80,43 +82,6 @@ impl Breaker {
     /// Where calls are counted that pass without being asked for.
     pub(super) const fn lanes(&self) -> &Arc<Lanes> {
         self.recent.lanes()
-    }
-
-    /// Until when answers to calls of this generation may be counted in the lanes, to be
-    /// [taken over](Self::take_over) later as if all of them had come at the same time; `None` if one
-    /// of them might open the circuit.
-    pub(super) fn quiet_until(&self) -> Option<Instant> {
-        let is_quiet = match self.state {
-            State::Closed => !self.may_answers_trip(),
-            State::ForcedClosed => true,
-            _ => false,
-        };
-        is_quiet.then(|| self.window.now_ends().min(self.recent.era_ends()))
-    }
-
-    /// Whether an answer that is not slow may be the one with which too many calls have failed or were
-    /// slow: because only with it there are enough calls to tell.
-    fn may_answers_trip(&self) -> bool {
-        let Counts {
-            calls,
-            failures,
-            slow,
-        } = self.window.total();
-        let calls = calls.saturating_add(1).max(self.policy.min_calls);
-        is_over(failures, calls.into(), self.failure_rate)
-            || is_over(slow, calls.into(), self.slow_rate)
-    }
-
-    /// Calls of this generation were answered in the lanes, since this was asked or told something
-    /// last.
-    pub(super) fn take_over(&mut self, answers: Answers) {
-        self.recent.take_over(answers);
-        if matches!(self.state, State::Closed) && answers.total() > 0 {
-            // There are fewer than this in a moment.
-            let calls = u32::try_from(answers.total()).unwrap_or(u32::MAX);
-            self.window.record_successes(calls);
-            self.consecutive_failures = 0;
-        }
     }
 
     /// Asks for admission. An open circuit whose cooldown is over becomes half-open by it.
