@@ -283,23 +283,21 @@ fn a_ledger_that_was_not_there_is_found() {
     });
 }
 
-/// Somebody looks at all ledgers for what they have room for while one of them runs dry and another comes
-/// into being: never is more told than any of them has.
+/// Two look at all ledgers for what they have room for while one of them runs dry: never is more told than
+/// that one has.
 #[test]
 fn never_more_is_told_than_the_least_room() {
-    const LARGE: u32 = 5000;
-
     check(|| {
-        let quotas = quotas(2 * u64::from(LARGE));
+        let quotas = quotas(10_000);
         let gate = quotas.gate(&route());
-        let large = || Need {
-            input: Estimate::Tokens(u64::from(LARGE) + 4000),
+        let most = Need {
+            input: Estimate::Tokens(9500),
             max_output: Some(0),
         };
         let draws = {
             let gate = Arc::clone(&gate);
             thread::spawn(move || {
-                let asked = gate.admit(Instant::now(), &call(LARGE, 0), large(), LINE);
+                let asked = gate.admit(Instant::now(), &call(9500, 0), most, LINE);
                 assert!(matches!(asked, Admission::Admitted(_)), "{asked:?}");
             })
         };
@@ -310,6 +308,6 @@ fn never_more_is_told_than_the_least_room() {
         quotas.shared.look_for_least(Instant::now());
         draws.join().unwrap();
         looks.join().unwrap();
-        assert!(!quotas.shared.least.has(&call(LARGE, 0).tokens));
+        assert!(!quotas.shared.least.has(&call(1000, 0).tokens));
     });
 }
