@@ -26,6 +26,7 @@ mod late;
 mod layer;
 mod learning;
 mod ledger;
+mod ledger_of;
 mod open_calls;
 mod promise;
 mod queue;

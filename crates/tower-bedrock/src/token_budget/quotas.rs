@@ -9,21 +9,19 @@ use tokio::time::Instant;
 
 use super::{
     adopt::Adopted,
-    allowance::{Allowance, Pace},
     calibration::Calibration,
     gate::Gate,
     invalid::InvalidQuota,
-    ledger::Ledger,
-    quota::{DailyReset, Quota, QuotaWindow},
+    ledger_of::ledger_of,
+    quota::{DailyReset, Quota},
     room::LeastRoom,
     routes::{Found, Kept, Routes},
     snapshot::QuotaSnapshot,
     state::State,
     terms::Terms,
-    window::{Bucket, DAY, Fixed, MINUTE, Meter, SECOND, Sliding, UNLIMITED},
+    window::{DAY, SECOND},
 };
 use crate::{
-    cause::Limit,
     route::{QuotaKey, Region, Route},
     sync::{
         Arc, Map, PoisonError, RwLock,
@@ -37,8 +35,6 @@ use crate::{
 const MAX_UNCONFIGURED: usize = table_of(1024);
 /// So many gates are looked at to know what all of them have room for.
 const FEW_GATES: usize = 64;
-/// What a day's window counts longer than a day: the service may count by the minute.
-const DAY_MARGIN: u64 = MINUTE;
 /// How long a ledger stays closed when the day's tokens are used up and come back each in their
 /// time: an hourly refusal is a cheap way to find out.
 const CLOSED_FOR: u64 = 3600 * SECOND;
@@ -307,7 +303,7 @@ impl Quotas {
             let found = self.found(key, route);
             let is_adopted = found.is_some();
             let quota = found.unwrap_or_default();
-            let ledger = ledger(&quota, self.shared.day_offset());
+            let ledger = ledger_of(&quota, self.shared.day_offset());
             let terms = Terms::new(route, &quota);
             let calibration = Calibration::new(route.model.as_ref());
             let start = self.shared.start;
@@ -370,7 +366,9 @@ impl Shared {
         // What was told of its room was counted as calls were counted before.
         gate.room.forget();
         state.terms = Terms::new(route, &quota);
-        state.ledger.become_like(ledger(&quota, self.day_offset()));
+        state
+            .ledger
+            .become_like(ledger_of(&quota, self.day_offset()));
         state.quota = Some(quota);
     }
 
@@ -404,51 +402,6 @@ fn snapshot(gate: &Gate) -> QuotaSnapshot {
     gate.at(Instant::now(), |state: &mut State| {
         QuotaSnapshot::of(gate, state)
     })
-}
-
-fn ledger(quota: &Quota, day_offset: u64) -> Ledger {
-    let minute = |limit| {
-        let quota_of = quota.effective(limit).unwrap_or(UNLIMITED);
-        let meter = minute_meter(quota, limit, quota_of);
-        Allowance::new(quota_of, meter, pace(quota), quota.learns)
-    };
-    let requests = minute(Limit::RequestsPerMinute);
-    let tokens = minute(Limit::TokensPerMinute);
-    Ledger::new(requests, tokens).with_day(day(quota, day_offset))
-}
-
-fn minute_meter(quota: &Quota, limit: Limit, quota_of: u64) -> Meter {
-    let margin = nanos(quota.margin);
-    match quota.window {
-        QuotaWindow::Sliding => Meter::Sliding(Sliding::new(MINUTE + margin)),
-        QuotaWindow::TokenBucket { burst } => {
-            let bucket = Bucket::full(quota_of, nanos(burst) - margin);
-            Meter::Bucket(match limit {
-                Limit::RequestsPerMinute => bucket,
-                _ => bucket.of_estimates(),
-            })
-        }
-    }
-}
-
-fn day(quota: &Quota, day_offset: u64) -> Option<Allowance> {
-    let limit = quota.effective(Limit::TokensPerDay)?;
-    let meter = match quota.daily_reset {
-        DailyReset::Rolling => Meter::Sliding(Sliding::new(DAY + DAY_MARGIN)),
-        DailyReset::MidnightUtc => Meter::Fixed(Fixed::new(DAY, day_offset)),
-    };
-    Some(Allowance::new(limit, meter, None, false))
-}
-
-fn pace(quota: &Quota) -> Option<Pace> {
-    quota.pace.map(|pace| Pace {
-        share: (pace.share * 1e6) as u64,
-        burst: nanos(pace.burst),
-    })
-}
-
-fn nanos(time: Duration) -> u64 {
-    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
 impl Default for Quotas {
