@@ -29,33 +29,42 @@ pub struct Time {
 /// Blocks are counted out within the context of a tokio runtime, for those that start timers.
 #[must_use]
 pub fn measure(rows: &[Row], rounds: usize) -> Vec<Time> {
+    let mut rounds = measure_rounds(rows, rounds).into_iter();
+    let first = rounds.next().unwrap_or_default();
+    rounds.fold(first, |best, this| {
+        let both = best.into_iter().zip(this);
+        both.map(|(best, this)| best.min(this)).collect()
+    })
+}
+
+/// Measures `rows` as [`measure`] does, and tells of every round.
+#[must_use]
+pub fn measure_rounds(rows: &[Row], rounds: usize) -> Vec<Vec<Time>> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .build()
         .expect("a runtime");
     let context = runtime.handle();
     let mut subjects: Vec<_> = rows.iter().map(|row| Subject::new(row, context)).collect();
-    let mut best = vec![Time::default(); rows.len()];
-    for round in 0..rounds {
+    let round = |_| {
         for _ in 0..BLOCKS {
             for subject in &mut subjects {
                 subject.block(context);
             }
         }
-        for (best, subject) in best.iter_mut().zip(&mut subjects) {
-            let this = subject.take();
-            if round == 0 {
-                *best = this;
-                continue;
-            }
-            best.one_thread = best.one_thread.min(this.one_thread);
-            best.two_threads = match (best.two_threads, this.two_threads) {
-                (Some(best), Some(this)) => Some(best.min(this)),
-                _ => None,
-            };
+        subjects.iter_mut().map(Subject::take).collect()
+    };
+    (0..rounds).map(round).collect()
+}
+
+impl Time {
+    fn min(self, other: Self) -> Self {
+        Self {
+            one_thread: self.one_thread.min(other.one_thread),
+            two_threads: (self.two_threads.zip(other.two_threads))
+                .map(|(one, other)| one.min(other)),
         }
     }
-    best
 }
 
 /// A row under measurement.
@@ -148,7 +157,9 @@ fn per_call(taken: Duration, calls: u64) -> f64 {
     taken.as_nanos() as f64 / calls as f64
 }
 
-fn median(mut times: Vec<f64>) -> Option<f64> {
+/// The middle one; `None` of none.
+#[must_use]
+pub fn median(mut times: Vec<f64>) -> Option<f64> {
     times.sort_by(f64::total_cmp);
     times.get(times.len() / 2).copied()
 }
