@@ -63,8 +63,8 @@ const MOST_PER_CALL: u64 = (TOKENS_PER_CALL * MOST_FACTOR) as u64 + 2;
 ///
 /// An observation that is far off what was usual counts for less, so that a single odd one changes
 /// little; and no weight leaves a band around where it started. Where estimates have lately all been off
-/// to the same side, the service counts another way, and all weights are doubted anew. 400 bytes a model,
-/// whatever happens.
+/// to the same side, the service counts another way, and all weights are doubted anew. Half a kilobyte a
+/// model, whatever happens.
 #[derive(Debug)]
 pub(super) struct Calibration {
     /// What a byte, an image, a part and a call come to: the weights in the units of an [`InputSize`].
