@@ -109,6 +109,7 @@ pub mod metrics;
 mod model_id;
 pub mod pool;
 pub mod quotas;
+mod readiness;
 mod replay;
 mod reply;
 pub mod retry;

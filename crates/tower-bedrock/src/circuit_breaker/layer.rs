@@ -13,7 +13,7 @@ use super::{
     future::ResponseFuture,
     permit::Permit,
 };
-use crate::{call::BedrockRequest, error::Error, reply::BedrockResponse};
+use crate::{call::BedrockRequest, error::Error, readiness, reply::BedrockResponse};
 
 /// Sends no calls to a route that is known to be sick, but one now and then to see whether it is well
 /// again.
@@ -178,11 +178,7 @@ where
     type Future = ResponseFuture<S, R>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        self.is_ready = match self.inner.poll_ready(cx) {
-            Poll::Ready(Ok(())) => true,
-            Poll::Ready(Err(error)) => return Poll::Ready(Err(error.into())),
-            Poll::Pending => false,
-        };
+        self.is_ready = readiness::look(&mut self.inner, cx)?;
         Poll::Ready(Ok(()))
     }
 

@@ -12,7 +12,7 @@ use super::{
     places::Places,
     pools::Pools,
 };
-use crate::{call::BedrockRequest, error::Error, reply::BedrockResponse};
+use crate::{call::BedrockRequest, error::Error, readiness, reply::BedrockResponse};
 
 /// Bounds what is in flight, for each region by default, until replies are finished.
 ///
@@ -152,11 +152,7 @@ where
     type Future = ResponseFuture<S, R>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        self.is_ready = match self.inner.poll_ready(cx) {
-            Poll::Ready(Ok(())) => true,
-            Poll::Ready(Err(error)) => return Poll::Ready(Err(error.into())),
-            Poll::Pending => false,
-        };
+        self.is_ready = readiness::look(&mut self.inner, cx)?;
         Poll::Ready(Ok(()))
     }
 

@@ -20,7 +20,9 @@ use super::{
     slow::Slow,
     terms::Need,
 };
-use crate::{call::BedrockRequest, cause::Reactions, error::Error, reply::BedrockResponse};
+use crate::{
+    call::BedrockRequest, cause::Reactions, error::Error, readiness, reply::BedrockResponse,
+};
 
 type Listener = dyn Fn(&TokenBudgetEvent<'_>) + Send + Sync;
 
@@ -334,11 +336,7 @@ where
     type Future = ResponseFuture<S, R, E>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        self.is_ready = match self.inner.poll_ready(cx) {
-            Poll::Ready(Ok(())) => true,
-            Poll::Ready(Err(error)) => return Poll::Ready(Err(error.into())),
-            Poll::Pending => false,
-        };
+        self.is_ready = readiness::look(&mut self.inner, cx)?;
         Poll::Ready(Ok(()))
     }
 
